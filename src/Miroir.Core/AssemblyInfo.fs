@@ -1,0 +1,7 @@
+namespace Miroir.Core
+
+open System.Runtime.CompilerServices
+
+[<assembly: InternalsVisibleTo("Miroir.Core.Tests")>]
+[<assembly: InternalsVisibleTo("Miroir.Simulation")>]
+do ()

@@ -1,0 +1,6 @@
+namespace Miroir.Ports
+
+open System.Runtime.CompilerServices
+
+[<assembly: InternalsVisibleTo("Miroir.Simulation")>]
+do ()

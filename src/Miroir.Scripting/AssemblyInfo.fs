@@ -1,0 +1,6 @@
+namespace Miroir.Scripting
+
+open System.Runtime.CompilerServices
+
+[<assembly: InternalsVisibleTo("Miroir.Server.Tests")>]
+do ()
