@@ -4,5 +4,16 @@ namespace Miroir.Benchmarks;
 
 internal static class Program
 {
-    private static void Main(string[] args) => BenchmarkSwitcher.FromAssembly(typeof(Program).Assembly).Run(args);
+    private static void Main(string[] args)
+    {
+        switch (args)
+        {
+            case ["shard-file-fsyncs"]:
+                ShardFileFsyncs.Run(Console.Out, Environment.CurrentDirectory);
+                break;
+            default:
+                BenchmarkSwitcher.FromAssembly(typeof(Program).Assembly).Run(args);
+                break;
+        }
+    }
 }
