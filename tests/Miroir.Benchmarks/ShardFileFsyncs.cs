@@ -34,7 +34,7 @@ public sealed class ShardFileFsyncs
         );
         foreach (var waiting in new[] { 1, 4, 16, 64 })
         {
-            var rounds = Math.Max(20, 400 / waiting);
+            var rounds = Math.Max(100, 3200 / waiting);
             var documents = Shards * waiting * rounds;
             var one = new List<double>();
             var each = new List<double>();
