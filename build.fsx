@@ -1,0 +1,121 @@
+// The targets of Miroir: `dotnet fsi build.fsx` lists them. Needs nothing but the .NET SDK of global.json.
+
+#load "scripts/build/Tests.fsx" "scripts/build/Style.fsx"
+
+open System
+open System.IO
+open System.Runtime.InteropServices
+open Programs
+open SetUp
+open Tests
+open Style
+
+/// Builds a program for Release and hands it the terminal.
+let runProgram name also variables arguments =
+    let project = projectNamed name
+    build (("Release", project) :: also)
+    reportSetUp ()
+    foreground (program "Release" project) arguments variables
+
+let demo arguments =
+    let chaos = projectNamed "Miroir.Chaos"
+    let ctl = projectNamed "Miroir.Ctl"
+
+    // The control at the end of the demo runs the test build, with its delta pass cut out.
+    let variables =
+        Map [
+            ("MIROIR_TEST_BUILD_DIR", outputFolder "Debug" chaos)
+            ("MIROIR_CTL", program "Release" ctl)
+        ]
+
+    runProgram "Miroir.Chaos" [ ("Release", ctl); ("Debug", chaos) ] variables ("demo" :: arguments)
+
+let bench arguments =
+    runProgram "Miroir.Benchmarks" [] Map.empty arguments
+
+let publish () =
+    let folder = at "publish"
+
+    setUp (fun () ->
+        restore ()
+        nameSource ())
+
+    reportSetUp ()
+
+    if Directory.Exists folder then
+        Directory.Delete(folder, recursive = true)
+
+    let options =
+        $"-c Release -r {RuntimeInformation.RuntimeIdentifier} --self-contained false -p:PublishReadyToRun=true -v q -nologo -clp:NoSummary -nodeReuse:false -o publish"
+
+    for name in [ "Miroir.Server"; "Miroir.Ctl" ] do
+        dotnet $"publishing {name}" ("publish" :: projectNamed name :: List.ofArray (options.Split ' '))
+
+    printfn "miroir and miroir-ctl are in %s" folder
+
+type Target = {
+    Name: string
+    About: string
+    Run: string list -> int
+}
+
+let plain name about work = {
+    Name = name
+    About = about
+    Run =
+        fun arguments ->
+            if not (List.isEmpty arguments) then
+                let given = String.concat " " arguments
+                fail $"target '{name}' takes no arguments, but was given: {given}"
+
+            work ()
+            0
+}
+
+let withArguments name about work = {
+    Name = name
+    About = about
+    Run = work
+}
+
+let targets = [
+    plain "build" "build everything that ships, and its tests, for Release" (fun () ->
+        build (every "Release")
+        reportSetUp ())
+    withArguments "test" "run all tests; [PROJECT...] [--filter EXPRESSION] for some of them" test
+    withArguments
+        "demo"
+        "reshard a live cluster and prove that nothing was lost; [--kill ROLE] [--input FILE] [--keep]"
+        demo
+    withArguments "bench" "measure against SQLite and against a node alone, side by side" bench
+    plain "check" "check the formatting of all files" check
+    plain "format" "format all files" format
+    plain "publish" "put miroir and miroir-ctl, compiled ahead of time, into publish/" publish
+]
+
+let usage =
+    let lines =
+        targets
+        |> List.map (fun target -> $"  {target.Name, -9}{target.About}")
+        |> String.concat "\n"
+
+    $"usage: dotnet fsi build.fsx TARGET [ARGUMENTS]\n\n{lines}"
+
+let exitCode =
+    try
+        match List.ofArray fsi.CommandLineArgs |> List.tail with
+        | []
+        | [ "--help" | "-h" | "help" ] ->
+            printfn "%s" usage
+            0
+        | name :: arguments ->
+            match targets |> List.tryFind (fun target -> target.Name = name) with
+            | Some target -> target.Run arguments
+            | None ->
+                eprintfn "error: there is no target '%s'\n\n%s" name usage
+                2
+    with Failed(code, message) ->
+        eprintfn "error: %s" message
+        code
+
+exit exitCode

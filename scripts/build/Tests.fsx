@@ -1,0 +1,161 @@
+/// Runs the test programs and adds up what they say.
+module Tests
+
+#load "SetUp.fsx"
+
+open System
+open System.Diagnostics
+open System.IO
+open System.Text.RegularExpressions
+open Programs
+open SetUp
+
+/// What tests use beside the SDK: the program, and the Debian package that has it. Without one, its tests are
+/// skipped and name the package.
+let testTools =
+    Map [
+        ("sqlite3", "sqlite3")
+        ("xxhsum", "xxhash")
+        ("node", "nodejs")
+        ("npm", "npm")
+    ]
+
+let onPath (name: string) =
+    let path =
+        Environment.GetEnvironmentVariable "PATH"
+        |> Option.ofObj
+        |> Option.defaultValue ""
+
+    path.Split Path.PathSeparator
+    |> Array.exists (fun folder -> File.Exists(Path.Combine(folder, name)))
+
+let installTestTools () =
+    let missing = [
+        for tool in testTools do
+            if not (onPath tool.Key) then
+                tool.Value
+    ]
+
+    if not missing.IsEmpty && onPath "apt-get" && Environment.IsPrivilegedProcess then
+        // Once tried in vain, it is tried again only when something else is missing.
+        unlessDone "test-tools" (hash missing) (fun () -> true) (fun () ->
+            let named = String.concat ", " missing
+
+            let apt arguments =
+                run "apt-get" ("-qq" :: arguments) (Map [ ("DEBIAN_FRONTEND", "noninteractive") ])
+
+            let install () =
+                apt ([ "install"; "-y"; "--no-install-recommends" ] @ missing)
+
+            step $"Installing {named} for the tests" (fun () ->
+                if install () <> 0 && (apt [ "update" ] <> 0 || install () <> 0) then
+                    printfn "  cannot install %s: the tests that need what is missing are skipped" named))
+
+type Outcome = {
+    Passed: int
+    Failed: int
+    Skipped: int
+    Details: string
+}
+
+/// Reads the summary that a test program ends with. What stands before it are the details of the tests that failed
+/// or were skipped.
+let readOutcome exitCode noneIsFine (text: string) =
+    let summary = text.IndexOf "Test run summary:"
+    let preamble = "^(NUnit Adapter|Running all tests|\s+NUnit3TestExecutor|\s*$)"
+
+    let details =
+        (if summary < 0 then text else text[.. summary - 1]).Split '\n'
+        |> Array.filter (fun line -> not (Regex.IsMatch(line, preamble)))
+        |> String.concat "\n"
+
+    let count (name: string) =
+        let found =
+            Regex.Match(text[max 0 summary ..], $@"^\s+{name}: (\d+)", RegexOptions.Multiline)
+
+        if found.Success then int found.Groups[1].Value else 0
+
+    let counted = {
+        Passed = count "succeeded"
+        Failed = count "failed"
+        Skipped = count "skipped"
+        Details = details
+    }
+
+    let noTests = 8
+
+    if exitCode = 0 || counted.Failed > 0 || (exitCode = noTests && noneIsFine) then
+        counted
+    else
+        {
+            counted with
+                Failed = 1
+                Details = $"{details}\nended with exit code {exitCode}, though no test is said to have failed"
+        }
+
+let test arguments =
+    let names =
+        arguments
+        |> List.takeWhile (fun (argument: string) -> not (argument.StartsWith '-'))
+
+    let options = arguments |> List.skip names.Length
+
+    let all =
+        projects.Value
+        |> List.filter (fun project -> (File.ReadAllText project).Contains "<EnableNUnitRunner>true")
+
+    let isWanted (project: string) =
+        names.IsEmpty
+        || names
+           |> List.exists (fun name -> (nameOf project).Contains(name, StringComparison.OrdinalIgnoreCase))
+
+    let wanted = List.filter isWanted all
+
+    if wanted.IsEmpty then
+        let known = all |> List.map nameOf |> String.concat ", "
+        let given = String.concat " " names
+        fail $"no test project is named like '{given}'; there are: {known}"
+
+    setUp installTestTools
+
+    build (
+        if names.IsEmpty then
+            every "Debug"
+        else
+            wanted |> List.map (fun project -> "Debug", project)
+    )
+
+    reportSetUp ()
+
+    let outcomes = [
+        for project in wanted do
+            let watch = Stopwatch.StartNew()
+            let limit = TimeSpan.FromMinutes 20.0
+
+            let code, text =
+                capture limit (program "Debug" project) ([ "--no-ansi"; "--progress"; "off" ] @ options)
+
+            let outcome = readOutcome code (not options.IsEmpty) text
+
+            printfn
+                "%-22s %d passed, %d failed, %d skipped (%.1f s)"
+                (nameOf project)
+                outcome.Passed
+                outcome.Failed
+                outcome.Skipped
+                watch.Elapsed.TotalSeconds
+
+            if outcome.Failed + outcome.Skipped > 0 then
+                printfn "%s" outcome.Details
+
+            outcome
+    ]
+
+    let passed = outcomes |> List.sumBy _.Passed
+    let failed = outcomes |> List.sumBy _.Failed
+
+    if passed + failed = 0 then
+        fail "no test ran: the filter lets none through"
+
+    printfn "%d passed, %d failed" passed failed
+    if failed > 0 then 1 else 0
