@@ -16,6 +16,9 @@ public sealed class ShardFileFsyncs
     private const int BodyBytes = 1024;
     private const int Repeats = 3;
 
+    // The same memory for both, shared out among the files.
+    private const int CacheKiB = 32 * 1024;
+
     private const string Schema = """
         CREATE TABLE entries(hash INTEGER, key TEXT, clock INTEGER, body INTEGER, PRIMARY KEY(hash, key)) WITHOUT ROWID;
         CREATE TABLE bodies(id INTEGER PRIMARY KEY, body TEXT)
@@ -60,7 +63,9 @@ public sealed class ShardFileFsyncs
         {
             for (var i = 0; i < files; i++)
             {
-                databases.Add(Database.Open(Path.Combine(here.FullName, $"{i}.db")));
+                databases.Add(
+                    Database.Open(Path.Combine(here.FullName, $"{i}.db"), new() { CacheKiB = CacheKiB / files })
+                );
                 databases[i].Execute(Schema);
             }
 
