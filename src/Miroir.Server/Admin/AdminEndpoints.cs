@@ -1,0 +1,210 @@
+using System.Globalization;
+using System.Text.Json;
+using System.Text.Json.Serialization.Metadata;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Routing;
+using Miroir.Core;
+using Miroir.Ports;
+using Miroir.Server.Http;
+using Miroir.Server.Wire;
+
+namespace Miroir.Server.Admin;
+
+/// <summary>What an operator's tools ask, under <c>/_miroir/</c>. docs/admin-api.md has the shapes.</summary>
+public static class AdminEndpoints
+{
+    private const int DefaultThrottle = 10_000;
+
+    public static void Map(IEndpointRouteBuilder app, IAdmin admin)
+    {
+        var group = app.MapGroup("/_miroir");
+        Get(group, "/cluster", async (_, cancel) => Json(await admin.Cluster(cancel), ClusterJson.Default.ClusterView));
+        MapNodes(group, admin);
+        Get(
+            group,
+            "/indexes/{uid}/routes",
+            async (http, cancel) =>
+            {
+                var uid = (string)http.Request.RouteValues["uid"]!;
+                return List(await admin.Routes(uid, cancel), ClusterJson.Default.RouteArray);
+            }
+        );
+        MapReshards(group, admin);
+    }
+
+    private static void MapNodes(RouteGroupBuilder group, IAdmin admin)
+    {
+        Get(
+            group,
+            "/nodes",
+            async (_, cancel) =>
+                List(AdminReply<NodeView[]>.Ok((await admin.Cluster(cancel)).Nodes), ClusterJson.Default.NodeViewArray)
+        );
+        Post(
+            group,
+            "/nodes",
+            async (http, cancel) =>
+            {
+                var body = await JsonFields.ReadAsync(http.Request.Body, cancel);
+                var request = new AddNodeRequest(
+                    body.Text("name"),
+                    NodeAddress(body.Text("address")),
+                    body.Text("zone", ""),
+                    body.PositiveNumber("weight", 1),
+                    body.Integer("capacityBytes", 0, 0, long.MaxValue)
+                );
+                body.End();
+                return Json(await admin.AddNode(request, cancel), ClusterJson.Default.NodeInfo, 201);
+            }
+        );
+        Get(
+            group,
+            "/nodes/{name}",
+            async (http, cancel) =>
+                Json(
+                    await admin.NodeStores((string)http.Request.RouteValues["name"]!, cancel),
+                    ClusterJson.Default.NodeStatus
+                )
+        );
+    }
+
+    private static void MapReshards(RouteGroupBuilder group, IAdmin admin)
+    {
+        Post(
+            group,
+            "/reshards",
+            async (http, cancel) =>
+            {
+                var body = await JsonFields.ReadAsync(http.Request.Body, cancel);
+                var request = new StartReshardRequest(
+                    body.Text("index"),
+                    (int)body.Integer("newShards", 0, 0, Layout.MaxShards),
+                    (int)body.Integer("throttle", DefaultThrottle, 0, int.MaxValue),
+                    body.Flag("dryRun", false)
+                );
+                body.End();
+                var reply = await admin.StartReshard(request, cancel);
+                return Json(reply, ClusterJson.Default.MigrationView, request.DryRun ? 200 : 201);
+            }
+        );
+        Get(
+            group,
+            "/reshards",
+            async (http, cancel) =>
+            {
+                string? index = http.Request.Query["index"];
+                var all = await admin.Migrations(cancel);
+                var some = all.Where(m => index is null || m.Index == index).OrderByDescending(m => m.Id).ToArray();
+                return List(AdminReply<MigrationView[]>.Ok(some), ClusterJson.Default.MigrationViewArray);
+            }
+        );
+        Get(
+            group,
+            "/reshards/{id}",
+            async (http, cancel) =>
+                Json(await admin.Migration(Selector(http.Request), cancel), ClusterJson.Default.MigrationView)
+        );
+        (string Verb, Func<MigrationSelector, CancellationToken, Task<AdminReply<MigrationView>>> Call)[] verbs =
+        [
+            ("cutover", admin.Cutover),
+            ("abort", admin.Abort),
+            ("revert", admin.Revert),
+            ("pause", admin.Pause),
+            ("resume", admin.Resume),
+        ];
+        foreach (var (verb, call) in verbs)
+            Post(
+                group,
+                $"/reshards/{{id}}/{verb}",
+                async (http, cancel) =>
+                    Json(await call(Selector(http.Request), cancel), ClusterJson.Default.MigrationView)
+            );
+        group.MapMethods(
+            "/reshards/{id}",
+            ["PATCH"],
+            http =>
+                Answer(
+                    http,
+                    async (_, cancel) =>
+                    {
+                        var body = await JsonFields.ReadAsync(http.Request.Body, cancel);
+                        var throttle = (int)body.Integer("throttle", -1, 0, int.MaxValue);
+                        var drainTimeoutMs = (int)body.Integer("drainTimeoutMs", -1, 1, int.MaxValue);
+                        body.End();
+                        return Json(
+                            await admin.Set(Selector(http.Request), throttle, drainTimeoutMs, cancel),
+                            ClusterJson.Default.MigrationView
+                        );
+                    }
+                )
+        );
+    }
+
+    /// <summary>A migration by its number, or <c>latest</c> with <c>?index=UID</c>.</summary>
+    private static MigrationSelector Selector(HttpRequest request)
+    {
+        var id = (string)request.RouteValues["id"]!;
+        string index = (string?)request.Query["index"] ?? "";
+        if (id == "latest")
+            return index == ""
+                ? throw new BadRequestException(
+                    "missing_index",
+                    "`latest` needs to know of which index: add `?index=UID`"
+                )
+                : new MigrationSelector(0, index);
+        return long.TryParse(id, NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number > 0
+            ? new MigrationSelector(number, index)
+            : throw new BadRequestException(
+                "invalid_migration_id",
+                $"a migration is named by its number, or by `latest` with `?index=UID`, not by `{id}`"
+            );
+    }
+
+    private static string NodeAddress(string address) =>
+        Uri.TryCreate(address, UriKind.Absolute, out var uri) && uri.Scheme is "http" or "https"
+            ? address.TrimEnd('/')
+            : throw new BadRequestException(
+                "invalid_address",
+                $"`address` must be a node's base address such as http://127.0.0.1:7001, not `{address}`"
+            );
+
+    private delegate Task<IResult> Handler(HttpContext http, CancellationToken cancel);
+
+    private static void Get(RouteGroupBuilder group, string pattern, Handler handler) =>
+        group.MapGet(pattern, (RequestDelegate)(http => Answer(http, handler)));
+
+    private static void Post(RouteGroupBuilder group, string pattern, Handler handler) =>
+        group.MapPost(pattern, (RequestDelegate)(http => Answer(http, handler)));
+
+    private static Task Answer(HttpContext http, Handler handler) =>
+        ErrorAnswers.Guard(http, async cancel => await (await handler(http, cancel)).ExecuteAsync(http));
+
+    private static IResult Json<T>(T value, JsonTypeInfo<T> type, int status = 200) =>
+        Results.Json(value, type, statusCode: status);
+
+    private static IResult Json<T>(AdminReply<T> reply, JsonTypeInfo<T> type, int status = 200) =>
+        reply.IsOk ? Results.Json(reply.Value, type, statusCode: status) : Refused(reply.Message, reply.Code);
+
+    /// <summary>Lists are wrapped, so that a page's bounds can be added beside them.</summary>
+    private static IResult List<T>(AdminReply<T[]> reply, JsonTypeInfo<T[]> type)
+    {
+        if (!reply.IsOk)
+            return Refused(reply.Message, reply.Code);
+        using var buffer = new MemoryStream();
+        using (var json = new Utf8JsonWriter(buffer))
+        {
+            json.WriteStartObject();
+            json.WritePropertyName("results");
+            JsonSerializer.Serialize(json, reply.Value, type);
+            json.WriteEndObject();
+        }
+        return Results.Bytes(buffer.ToArray(), "application/json");
+    }
+
+    private static IResult Refused(string message, string code)
+    {
+        var error = new ApiError(message, code);
+        return Results.Text(error.ToJson(), "application/json", error.Status);
+    }
+}
