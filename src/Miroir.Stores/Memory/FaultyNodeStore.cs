@@ -1,0 +1,183 @@
+using Miroir.Core;
+using Miroir.Ports;
+
+namespace Miroir.Stores.Memory;
+
+/// <summary>What goes wrong before a store, and how often. Probabilities are 0 to 1, drawn for each call or put.</summary>
+public sealed record FaultPlan
+{
+    public static FaultPlan None { get; } = new();
+
+    /// <summary>Of each put on its own: refused with <see cref="RefusalCode.Injected"/>, and not applied.</summary>
+    public double RefusePut { get; init; }
+
+    /// <summary>Of each call that puts: all of it is applied, and its reply never comes.</summary>
+    public double LosePutReply { get; init; }
+
+    /// <summary>Of each call: it waits up to <see cref="MaxDelay"/> before it reaches the store.</summary>
+    public double DelayCall { get; init; }
+
+    public TimeSpan MaxDelay { get; init; } = TimeSpan.FromMilliseconds(20);
+
+    /// <summary>Puts fail only in stores that were made for a migration (Migration above 0), not in an index's first ones.</summary>
+    public bool OnlyMigrationStores { get; init; }
+}
+
+/// <summary>
+/// A store behind which the disk misbehaves as a plan says: it delays, refuses, and loses replies after applying. For
+/// test harnesses; it adds no fault of its own while the plan is <see cref="FaultPlan.None"/>.
+/// </summary>
+public sealed class FaultyNodeStore(INodeStore inner, FaultPlan plan, IEntropy entropy, TimeProvider time) : INodeStore
+{
+    private readonly Lock gate = new();
+    private readonly Dictionary<ShardId, long> refusedByStore = [];
+    private volatile FaultPlan plan = plan;
+    private volatile IReadOnlySet<ShardId>? migrationStores;
+    private long refusedPuts;
+    private long lostReplies;
+
+    /// <summary>May be replaced at any time; calls already under way keep the one they began with.</summary>
+    public FaultPlan Plan
+    {
+        get => plan;
+        set => plan = value;
+    }
+
+    /// <summary>Puts refused so far.</summary>
+    public long RefusedPuts => Interlocked.Read(ref refusedPuts);
+
+    /// <summary>Calls that were applied and never answered.</summary>
+    public long LostReplies => Interlocked.Read(ref lostReplies);
+
+    public async Task<PutReply[]> Put(IReadOnlyList<PutCommand> commands, CancellationToken cancel)
+    {
+        var current = plan;
+        await Delay(current, cancel);
+        var afflicted = current.OnlyMigrationStores ? await MigrationStores(cancel) : null;
+        var replies = new PutReply[commands.Count];
+        var passed = new List<PutCommand>(commands.Count);
+        for (var i = 0; i < replies.Length; i++)
+        {
+            if (afflicted?.Contains(commands[i].Store) != false && Happens(current.RefusePut))
+            {
+                replies[i] = Refuse(commands[i]);
+            }
+            else
+            {
+                passed.Add(commands[i]);
+            }
+        }
+
+        var answered = passed.Count == 0 ? [] : await inner.Put(passed, cancel);
+        var next = 0;
+        for (var i = 0; i < replies.Length; i++)
+        {
+            replies[i] ??= answered[next++];
+        }
+
+        var mayLose = afflicted is null || passed.Exists(command => afflicted.Contains(command.Store));
+        if (passed.Count > 0 && mayLose && Happens(current.LosePutReply))
+        {
+            Interlocked.Increment(ref lostReplies);
+            throw new UnreachableException(
+                "store",
+                "the reply was lost after the puts were applied, as the fault plan asks"
+            );
+        }
+
+        return replies;
+    }
+
+    public async Task<ReadReply[]> Read(IReadOnlyList<ReadCommand> commands, CancellationToken cancel)
+    {
+        await Delay(plan, cancel);
+        return await inner.Read(commands, cancel);
+    }
+
+    public async Task<BarrierReply[]> RaiseBarriers(IReadOnlyList<BarrierCommand> commands, CancellationToken cancel)
+    {
+        await Delay(plan, cancel);
+        return await inner.RaiseBarriers(commands, cancel);
+    }
+
+    public async Task<MakeReply> Make(MakeCommand command, CancellationToken cancel)
+    {
+        await Delay(plan, cancel);
+        var reply = await inner.Make(command, cancel);
+        migrationStores = null;
+        return reply;
+    }
+
+    public async Task<DropReply> Drop(DropCommand command, CancellationToken cancel)
+    {
+        await Delay(plan, cancel);
+        var reply = await inner.Drop(command, cancel);
+        migrationStores = null;
+        return reply;
+    }
+
+    public async Task<ScanReply> ScanPage(ScanCommand command, CancellationToken cancel)
+    {
+        await Delay(plan, cancel);
+        return await inner.ScanPage(command, cancel);
+    }
+
+    /// <summary>As the store says it, what was refused here added to its failed puts.</summary>
+    public async Task<StoreStatus[]> Stores(CancellationToken cancel)
+    {
+        var stores = await inner.Stores(cancel);
+        lock (gate)
+        {
+            return Array.ConvertAll(stores, WithRefused);
+        }
+    }
+
+    public ValueTask DisposeAsync() => inner.DisposeAsync();
+
+    private StoreStatus WithRefused(StoreStatus status) =>
+        new(
+            status.Store,
+            status.Range,
+            status.Incarnation,
+            status.Migration,
+            status.Attempt,
+            status.Documents,
+            status.Tombstones,
+            status.Bytes,
+            status.FailedPuts + refusedByStore.GetValueOrDefault(status.Store)
+        );
+
+    private PutReply Refuse(PutCommand command)
+    {
+        Interlocked.Increment(ref refusedPuts);
+        lock (gate)
+        {
+            refusedByStore[command.Store] = refusedByStore.GetValueOrDefault(command.Store) + 1;
+        }
+
+        return PutReply.NewRefused(
+            new Refusal(RefusalCode.Injected, $"put of \"{command.Document.Key}\" refused, as the fault plan asks")
+        );
+    }
+
+    /// <summary>Asked for again after each making and dropping: only then can it change.</summary>
+    private async Task<IReadOnlySet<ShardId>> MigrationStores(CancellationToken cancel)
+    {
+        if (migrationStores is { } known)
+        {
+            return known;
+        }
+
+        var stores = await inner.Stores(cancel);
+        var made = stores.Where(store => store.Migration > 0).Select(store => store.Store).ToHashSet();
+        migrationStores = made;
+        return made;
+    }
+
+    private bool Happens(double probability) => probability > 0 && entropy.NextDouble() < probability;
+
+    private Task Delay(FaultPlan current, CancellationToken cancel) =>
+        Happens(current.DelayCall)
+            ? Task.Delay(current.MaxDelay * entropy.NextDouble(), time, cancel)
+            : Task.CompletedTask;
+}

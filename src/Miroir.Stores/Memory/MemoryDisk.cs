@@ -1,0 +1,17 @@
+using Miroir.Core;
+
+namespace Miroir.Stores.Memory;
+
+/// <summary>
+/// What outlives a <see cref="MemoryNodeStore"/>: hand it to the next one, and the node has restarted; hand over a
+/// new one, and the node has lost its disk. Everything in it is guarded by <see cref="Lock"/>.
+/// </summary>
+public sealed class MemoryDisk
+{
+    internal object Lock { get; } = new();
+    internal Dictionary<ShardId, MemoryBarrier> Barriers { get; } = [];
+    internal Dictionary<ShardId, MemoryShard> Shards { get; } = [];
+}
+
+/// <summary>The lowest epoch still admitted for one shard's route, and the newest route that came with a raising.</summary>
+internal readonly record struct MemoryBarrier(long Epoch, Route? Told);

@@ -1,0 +1,243 @@
+using Microsoft.FSharp.Core;
+using Miroir.Core;
+using Miroir.Ports;
+
+namespace Miroir.Stores.Memory;
+
+/// <summary>
+/// A node's disk that is a dictionary: the semantics of <see cref="INodeStore"/> to the letter, and what every other
+/// store is compared with. It answers at once and never fails: put a <see cref="FaultyNodeStore"/> before it where a
+/// test wants an honest world.
+/// </summary>
+/// <param name="entropy">Where incarnations come from.</param>
+/// <param name="disk">What an earlier store left behind; null: an empty one.</param>
+public sealed class MemoryNodeStore(IEntropy entropy, MemoryDisk? disk = null) : INodeStore
+{
+    private volatile bool isDisposed;
+
+    /// <summary>What a store opened after this one starts from.</summary>
+    public MemoryDisk Disk { get; } = disk ?? new MemoryDisk();
+
+    public Task<PutReply[]> Put(IReadOnlyList<PutCommand> commands, CancellationToken cancel) =>
+        Each(commands, cancel, Put);
+
+    public Task<ReadReply[]> Read(IReadOnlyList<ReadCommand> commands, CancellationToken cancel) =>
+        Each(commands, cancel, Read);
+
+    public Task<BarrierReply[]> RaiseBarriers(IReadOnlyList<BarrierCommand> commands, CancellationToken cancel) =>
+        Each(commands, cancel, Raise);
+
+    public Task<MakeReply> Make(MakeCommand command, CancellationToken cancel) => One(command, cancel, Make);
+
+    public Task<DropReply> Drop(DropCommand command, CancellationToken cancel) => One(command, cancel, Drop);
+
+    public Task<ScanReply> ScanPage(ScanCommand command, CancellationToken cancel) => One(command, cancel, Scan);
+
+    public Task<StoreStatus[]> Stores(CancellationToken cancel) =>
+        One(
+            0,
+            cancel,
+            _ =>
+                Disk.Shards.OrderBy(pair => pair.Key.Index, StringComparer.Ordinal)
+                    .ThenBy(pair => pair.Key.Generation)
+                    .ThenBy(pair => pair.Key.Shard)
+                    .Select(pair => pair.Value.Status)
+                    .ToArray()
+        );
+
+    public ValueTask DisposeAsync()
+    {
+        isDisposed = true;
+        return ValueTask.CompletedTask;
+    }
+
+    private Task<TReply> One<TCommand, TReply>(TCommand command, CancellationToken cancel, Func<TCommand, TReply> serve)
+    {
+        ObjectDisposedException.ThrowIf(isDisposed, this);
+        if (cancel.IsCancellationRequested)
+        {
+            return Task.FromCanceled<TReply>(cancel);
+        }
+
+        lock (Disk.Lock)
+        {
+            return Task.FromResult(serve(command));
+        }
+    }
+
+    private Task<TReply[]> Each<TCommand, TReply>(
+        IReadOnlyList<TCommand> commands,
+        CancellationToken cancel,
+        Func<TCommand, TReply> serve
+    ) =>
+        One(
+            commands,
+            cancel,
+            all =>
+            {
+                var replies = new TReply[all.Count];
+                for (var i = 0; i < replies.Length; i++)
+                {
+                    replies[i] = serve(all[i]);
+                }
+
+                return replies;
+            }
+        );
+
+    private PutReply Put(PutCommand command)
+    {
+        if (!Admits(command.Stamp, out var barrier))
+        {
+            return PutReply.NewStaleEpoch(barrier.Epoch, Told(barrier));
+        }
+
+        if (!Disk.Shards.TryGetValue(command.Store, out var shard))
+        {
+            return PutReply.NotServing;
+        }
+
+        return shard.Range.Contains(command.Document.Key)
+            ? shard.Put(command.Document)
+            : PutReply.NewRefused(WrongShard(command.Document.Key, command.Store, shard));
+    }
+
+    private ReadReply Read(ReadCommand command)
+    {
+        if (!Admits(command.Stamp, out var barrier))
+        {
+            return ReadReply.NewReadStaleEpoch(barrier.Epoch, Told(barrier));
+        }
+
+        if (!Disk.Shards.TryGetValue(command.Store, out var shard))
+        {
+            return ReadReply.ReadNotServing;
+        }
+
+        if (!shard.Range.Contains(command.Key))
+        {
+            return ReadReply.NewReadRefused(WrongShard(command.Key, command.Store, shard));
+        }
+
+        return shard.Find(command.Key) is { } document ? ReadReply.NewFound(document) : ReadReply.Absent;
+    }
+
+    private BarrierReply Raise(BarrierCommand command)
+    {
+        if (!Admits(command.Stamp, out var barrier))
+        {
+            return BarrierReply.NewBarrierAbove(barrier.Epoch);
+        }
+
+        if (command.Route is { Value: var route } && (barrier.Told is null || route.Epoch > barrier.Told.Epoch))
+        {
+            Disk.Barriers[command.Stamp.Shard] = barrier with { Told = route };
+        }
+
+        return Disk.Shards.TryGetValue(command.Store, out var shard)
+            ? BarrierReply.NewConfirmed(shard.Incarnation)
+            : BarrierReply.ConfirmedNotServing;
+    }
+
+    private MakeReply Make(MakeCommand command)
+    {
+        if (!Admits(command.Stamp, out var barrier))
+        {
+            return MakeReply.NewMakeStaleEpoch(barrier.Epoch);
+        }
+
+        if (!Disk.Shards.TryGetValue(command.Store, out var shard))
+        {
+            shard = new MemoryShard(
+                command.Store,
+                command.Range,
+                command.Migration,
+                command.Attempt,
+                entropy.NewGuid()
+            );
+            Disk.Shards.Add(command.Store, shard);
+        }
+
+        return shard.Range.Equals(command.Range)
+            ? MakeReply.NewMade(shard.Incarnation)
+            : MakeReply.NewMakeRefused(
+                new Refusal(
+                    RefusalCode.Failed,
+                    $"store {command.Store} is there with range {shard.Range}, and can't be made with {command.Range}: drop it first"
+                )
+            );
+    }
+
+    private DropReply Drop(DropCommand command)
+    {
+        if (!Admits(command.Stamp, out var barrier))
+        {
+            return DropReply.NewDropStaleEpoch(barrier.Epoch);
+        }
+
+        if (!Disk.Shards.TryGetValue(command.Store, out var shard))
+        {
+            return DropReply.AlreadyGone;
+        }
+
+        var isTheSame =
+            (command.Incarnation == Guid.Empty || command.Incarnation == shard.Incarnation)
+            && (command.Migration == 0 || command.Migration == shard.Migration);
+        if (!isTheSame)
+        {
+            return DropReply.NotTheSame;
+        }
+
+        Disk.Shards.Remove(command.Store);
+        return DropReply.Dropped;
+    }
+
+    private ScanReply Scan(ScanCommand command)
+    {
+        if (command.MaxEntries < 1 || (command.WithBodies && command.MaxBytes < 1))
+        {
+            return ScanReply.NewScanRefused(
+                new Refusal(
+                    RefusalCode.Failed,
+                    $"a page holds 1 entry or more, and 1 byte of bodies or more; asked for {command.MaxEntries} and {command.MaxBytes}"
+                )
+            );
+        }
+
+        if (!Admits(command.Stamp, out var barrier))
+        {
+            return ScanReply.NewScanStaleEpoch(barrier.Epoch, Told(barrier));
+        }
+
+        return Disk.Shards.TryGetValue(command.Store, out var shard)
+            ? ScanReply.NewPage(shard.Page(command))
+            : ScanReply.ScanNotServing;
+    }
+
+    /// <summary>Compares a request with the barrier of the route it follows; a newer one first raises it.</summary>
+    private bool Admits(RouteStamp stamp, out MemoryBarrier barrier)
+    {
+        Disk.Barriers.TryGetValue(stamp.Shard, out barrier);
+        if (stamp.Epoch < barrier.Epoch)
+        {
+            return false;
+        }
+
+        if (stamp.Epoch > barrier.Epoch)
+        {
+            barrier = barrier with { Epoch = stamp.Epoch };
+            Disk.Barriers[stamp.Shard] = barrier;
+        }
+
+        return true;
+    }
+
+    private static FSharpOption<Route> Told(MemoryBarrier barrier) =>
+        barrier.Told is { } route ? FSharpOption<Route>.Some(route) : FSharpOption<Route>.None;
+
+    private static Refusal WrongShard(Key key, ShardId store, MemoryShard shard) =>
+        new(
+            RefusalCode.WrongShard,
+            $"key \"{key}\" (hash {key.Hash:x16}) is not in store {store}, which holds {shard.Range}: look the key up in the newest routing table"
+        );
+}

@@ -1,0 +1,129 @@
+using Miroir.Core;
+
+namespace Miroir.Stores.Memory;
+
+/// <summary>One store's documents, ordered as every store orders them: by unsigned hash, then by key bytes.</summary>
+internal sealed class MemoryShard(ShardId store, HashRange range, long migration, int attempt, Guid incarnation)
+{
+    private readonly Dictionary<Key, Slot> byKey = [];
+    private readonly SortedSet<Slot> ordered = new(SlotOrder.Instance);
+    private long documents;
+    private long tombstones;
+    private long bytes;
+
+    public HashRange Range { get; } = range;
+    public long Migration { get; } = migration;
+    public Guid Incarnation { get; } = incarnation;
+
+    public StoreStatus Status => new(store, Range, Incarnation, Migration, attempt, documents, tombstones, bytes, 0);
+
+    public Document? Find(Key key) => byKey.TryGetValue(key, out var slot) ? slot.Document : null;
+
+    public PutReply Put(Document document)
+    {
+        if (!byKey.TryGetValue(document.Key, out var slot))
+        {
+            slot = new Slot(document.Key.Hash, document.Key.Bytes) { Document = document };
+            byKey.Add(document.Key, slot);
+            ordered.Add(slot);
+            Count(document, 1);
+            return PutReply.NewApplied(false);
+        }
+
+        var stored = slot.Document!;
+        if (document.Version.CompareTo(stored.Version) <= 0)
+        {
+            return PutReply.NewSuperseded(stored.Version);
+        }
+
+        Count(stored, -1);
+        Count(document, 1);
+        slot.Document = document;
+        return PutReply.NewApplied(!stored.IsTombstone);
+    }
+
+    public ScanPage Page(ScanCommand command)
+    {
+        var entries = new List<Entry>();
+        var bodies = new List<ReadOnlyMemory<byte>>();
+        long bodyBytes = 0;
+        foreach (var document in From(command.Range.Lo, command.After))
+        {
+            if (document.Key.Hash > command.Range.Last)
+            {
+                break;
+            }
+
+            var isFull =
+                entries.Count == command.MaxEntries
+                || (command.WithBodies && entries.Count > 0 && bodyBytes + document.Body.Length > command.MaxBytes);
+            if (isFull)
+            {
+                return new ScanPage([.. entries], [.. bodies], false);
+            }
+
+            entries.Add(document.Entry);
+            if (command.WithBodies)
+            {
+                bodies.Add(document.Body);
+                bodyBytes += document.Body.Length;
+            }
+        }
+
+        return new ScanPage([.. entries], [.. bodies], true);
+    }
+
+    private IEnumerable<Document> From(ulong lo, Key? after)
+    {
+        // An empty key sorts below every real one of its hash.
+        var start =
+            after is null || after.Hash < lo
+                ? new Slot(lo, ReadOnlyMemory<byte>.Empty)
+                : new Slot(after.Hash, after.Bytes);
+        if (ordered.Max is not { } max || SlotOrder.Instance.Compare(start, max) > 0)
+        {
+            yield break;
+        }
+
+        foreach (var slot in ordered.GetViewBetween(start, max))
+        {
+            if (SlotOrder.Instance.Compare(slot, start) > 0)
+            {
+                yield return slot.Document!;
+            }
+        }
+    }
+
+    private void Count(Document document, int sign)
+    {
+        if (document.IsTombstone)
+        {
+            tombstones += sign;
+        }
+        else
+        {
+            documents += sign;
+        }
+
+        bytes += sign * (document.Key.Bytes.Length + document.Body.Length);
+    }
+
+    /// <summary>A place in the order; without a document it is only a bound to search from.</summary>
+    private sealed class Slot(ulong hash, ReadOnlyMemory<byte> key)
+    {
+        public ulong Hash { get; } = hash;
+        public ReadOnlyMemory<byte> Key { get; } = key;
+        public Document? Document { get; set; }
+    }
+
+    private sealed class SlotOrder : IComparer<Slot>
+    {
+        public static SlotOrder Instance { get; } = new();
+
+        public int Compare(Slot? x, Slot? y)
+        {
+            var byHash = x!.Hash.CompareTo(y!.Hash);
+            return byHash != 0 ? byHash : x.Key.Span.SequenceCompareTo(y.Key.Span);
+        }
+    }
+}
