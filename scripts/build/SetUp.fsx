@@ -130,7 +130,16 @@ let restore () =
         ]
         |> List.filter File.Exists
 
-    let fingerprint = hash [ for file in inputs -> file + "\n" + File.ReadAllText file ]
+    // Files to compile come and go without a restore.
+    let decisive file =
+        File.ReadLines file |> Seq.filter (fun line -> not (line.Contains "<Compile "))
+
+    let fingerprint =
+        hash [
+            for file in inputs do
+                file
+                yield! decisive file
+        ]
 
     let isThere () =
         packages () |> List.forall Directory.Exists
