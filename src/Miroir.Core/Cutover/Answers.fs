@@ -1,0 +1,224 @@
+namespace Miroir.Core.Cutover
+
+open System
+open Miroir.Core
+open Miroir.Core.Cutover
+
+/// What an answer to an effect means for the replica that it was about. Facts only: what follows from them is
+/// decided in Progress.
+[<RequireQualifiedAccess>]
+module internal Answers =
+
+    let private describe (refusal: Refusal) = $"{refusal.Code}: {refusal.Message}"
+
+    let private remember (d: Draft) i replica change =
+        d.ChangeMove i (Move.mapMember replica change)
+
+    /// The store is not what it was: everything this attempt did to it is void.
+    let private storeLost (d: Draft) i replica =
+        remember d i replica (fun m -> {
+            m with
+                Incarnation = Guid.Empty
+                Position = None
+                Pass = None
+                Chores = Map.empty
+        })
+
+    let private making (d: Draft) i replica answer =
+        match answer with
+        | MakeAnswered(Made incarnation) ->
+            remember d i replica (fun m ->
+                if m.Incarnation <> Guid.Empty && m.Incarnation <> incarnation then
+                    {
+                        m with
+                            Incarnation = incarnation
+                            Position = None
+                            Pass = None
+                            Chores = Map.empty
+                    }
+                else
+                    { m with Incarnation = incarnation })
+
+            d.Succeed i replica Making
+        | MakeAnswered(MakeStaleEpoch epoch) ->
+            d.Fail i replica Making $"the node knows epoch {epoch} of the route already"
+        | MakeAnswered(MakeRefused refusal) -> d.Fail i replica Making (describe refusal)
+        | Unreachable why -> d.Fail i replica Making why
+        | _ -> d.Fail i replica Making "the node answered something else"
+
+    let private noteProgress (d: Draft) i replica (p: ReconcileProgress) =
+        remember d i replica (fun m -> {
+            m with
+                Position =
+                    match p.Position with
+                    | null -> m.Position
+                    | key -> Some key
+                Copied = m.CopiedBefore + p.Copied
+                CopiedBytes = m.BytesBefore + p.CopiedBytes
+        })
+
+    let private endOfReconcile (d: Draft) i replica kind why =
+        remember d i replica (fun m -> {
+            m with
+                CopiedBefore = m.Copied
+                BytesBefore = m.CopiedBytes
+        })
+
+        d.Fail i replica kind why
+
+    let private filling (d: Draft) i replica answer =
+        match answer with
+        | ReconcileAnswered(Progress p) when p.IsComplete ->
+            noteProgress d i replica p
+
+            remember d i replica (fun m -> {
+                m with
+                    CopiedBefore = m.Copied
+                    BytesBefore = m.CopiedBytes
+            })
+
+            d.Succeed i replica Filling
+        | ReconcileAnswered(ReconcileStaleEpoch epoch) ->
+            endOfReconcile d i replica Filling $"a newer epoch ({epoch}) of the route was met"
+        | ReconcileAnswered ReconcileNotServing ->
+            storeLost d i replica
+            d.Fail i replica Filling "the target has no such store"
+        | ReconcileAnswered(SourceFailed(node, why)) -> endOfReconcile d i replica Filling $"source {node}: {why}"
+        | ReconcileAnswered(ReconcileRefused refusal) -> endOfReconcile d i replica Filling (describe refusal)
+        | Unreachable why -> endOfReconcile d i replica Filling why
+        | _ -> endOfReconcile d i replica Filling "the copy ended without an end"
+
+    let private barrier (d: Draft) i replica kind answer (confirmed: Guid -> unit) =
+        match answer with
+        | BarrierAnswered(Confirmed incarnation) -> confirmed incarnation
+        | BarrierAnswered ConfirmedNotServing ->
+            d.Fail i replica kind "the barrier stands, but the store does not serve"
+        | BarrierAnswered(BarrierAbove epoch) -> d.Fail i replica kind $"the barrier stands at epoch {epoch} already"
+        | BarrierAnswered(BarrierRefused refusal) -> d.Fail i replica kind (describe refusal)
+        | Unreachable why -> d.Fail i replica kind why
+        | _ -> d.Fail i replica kind "the node answered something else"
+
+    let private fencing (d: Draft) i replica answer =
+        barrier d i replica Fencing answer (fun incarnation ->
+            remember d i replica (fun m -> { m with Incarnation = incarnation })
+            d.Succeed i replica Fencing)
+
+    /// A check that finds another incarnation is done, and says so by forgetting the one it had.
+    let private checking (d: Draft) i replica answer =
+        barrier d i replica Checking answer (fun incarnation ->
+            match Move.tryMember replica (d.Move i) with
+            | Some m when m.Incarnation = incarnation -> d.Succeed i replica Checking
+            | _ ->
+                storeLost d i replica
+                d.Succeed i replica Checking)
+
+    let private passing (d: Draft) i replica answer =
+        match answer with
+        | ReconcileAnswered(Progress p) when p.IsComplete ->
+            remember d i replica (fun m -> { m with Pass = Some p })
+
+            d.ChangeMove i (fun m -> {
+                m with
+                    DeltaCompared = m.DeltaCompared + p.Compared
+                    DeltaCopied = m.DeltaCopied + p.Copied
+            })
+
+            d.Succeed i replica Passing
+        | ReconcileAnswered(SourceFailed(node, why)) ->
+            // An owner of the merge is lost: only another that confirms the barrier replaces it, and all begins again.
+            d.WithdrawMove i
+            d.ChangeMove i (Move.forget [ Fencing; Passing ])
+
+            d.ChangeMove i (fun m -> {
+                m with
+                    Reason = $"source {node}: {why}"
+            })
+
+            if (d.Move i).Step = DeltaPass then
+                d.SetStep i Draining
+        | ReconcileAnswered ReconcileNotServing ->
+            storeLost d i replica
+            d.Fail i replica Passing "the target has no such store"
+        | ReconcileAnswered(ReconcileStaleEpoch epoch) ->
+            d.Fail i replica Passing $"a newer epoch ({epoch}) of the route was met"
+        | ReconcileAnswered(ReconcileRefused refusal) -> d.Fail i replica Passing (describe refusal)
+        | Unreachable why -> d.Fail i replica Passing why
+        | _ -> d.Fail i replica Passing "the delta pass ended without an end"
+
+    let private dropping (d: Draft) i replica answer =
+        match answer with
+        | DropAnswered(Dropped | AlreadyGone | NotTheSame) -> d.Succeed i replica Dropping
+        | DropAnswered(DropStaleEpoch epoch) ->
+            d.Fail i replica Dropping $"the node knows a newer epoch ({epoch}) of the route"
+        | DropAnswered(DropRefused refusal) -> d.Fail i replica Dropping (describe refusal)
+        | Unreachable why -> d.Fail i replica Dropping why
+        | _ -> d.Fail i replica Dropping "the node answered something else"
+
+    let chore (d: Draft) (i: int) (replica: Replica) (kind: TaskKind) (answer: Answer) =
+        match kind with
+        | Making -> making d i replica answer
+        | Filling -> filling d i replica answer
+        | Fencing -> fencing d i replica answer
+        | Passing -> passing d i replica answer
+        | Checking -> checking d i replica answer
+        | Ending -> barrier d i replica Ending answer (fun _ -> d.Succeed i replica Ending)
+        | Dropping -> dropping d i replica answer
+
+    /// A long effect goes on; it stays outstanding.
+    let progress (d: Draft) (i: int) (replica: Replica) (kind: TaskKind) (p: ReconcileProgress) =
+        match kind with
+        | Filling -> noteProgress d i replica p
+        | _ -> ()
+
+    let private apply (d: Draft) (pending: PendingPublish) =
+        for change in pending.Changes do
+            d.State <- {
+                d.State with
+                    Routes =
+                        match change.Route with
+                        | Some route -> d.State.Routes.Add(change.Shard, route)
+                        | None -> d.State.Routes.Remove change.Shard
+            }
+
+    let publish (d: Draft) (sequence: int64) (answer: Answer) =
+        match d.State.Publishing |> Map.tryFind sequence with
+        | None -> ()
+        | Some pending ->
+            d.State <- {
+                d.State with
+                    Publishing = d.State.Publishing.Remove sequence
+            }
+
+            let await action =
+                let next = d.Issue action ForPublish
+
+                d.State <- {
+                    d.State with
+                        Publishing = d.State.Publishing.Add(next, pending)
+                }
+
+            let shards = pending.Changes |> Array.map _.Shard
+
+            match answer with
+            | Published -> apply d pending
+            | Inspected found when Array.forall2 (fun (c: RouteChange) f -> c.Route = f) pending.Changes found ->
+                if Option.isSome pending.Layout then
+                    // The routes are as wanted; publishing again makes sure of the index's record.
+                    await (Publish(pending.Changes, pending.Layout))
+                else
+                    apply d pending
+            | Inspected found when
+                Array.forall2
+                    (fun (c: RouteChange) (f: Route option) ->
+                        match f with
+                        | Some route -> route.Epoch = c.FromEpoch
+                        | None -> c.FromEpoch = 0L)
+                    pending.Changes
+                    found
+                ->
+                await (Publish(pending.Changes, pending.Layout))
+            | PublishConflict
+            | Inspected _ -> d.State <- { d.State with Status = Deposed }
+            | PublishUnknown _ -> await (Inspect shards)
+            | Elapsed -> await (Inspect shards)
+            | _ -> await (Wait d.State.Limits.RetryMs)

@@ -1,0 +1,304 @@
+namespace Miroir.Core.Cutover
+
+open System
+open System.Text.Json
+open Miroir.Core
+open Miroir.Core.Cutover
+
+/// The JSON of observations, as journals keep them. Names are frozen: append only, and a build reads every journal
+/// that an older one wrote.
+[<RequireQualifiedAccess>]
+module Journal =
+
+    let private writeLimits (w: Utf8JsonWriter) (l: Limits) =
+        w.WriteStartObject "limits"
+        w.WriteNumber("throttle", l.Throttle)
+        w.WriteNumber("maxCopies", l.MaxCopies)
+        w.WriteNumber("maxJoint", l.MaxJoint)
+        w.WriteNumber("maxRetiring", l.MaxRetiring)
+        w.WriteNumber("drainTimeoutMs", l.DrainTimeoutMs)
+        w.WriteNumber("retainSourceMs", l.RetainSourceMs)
+        w.WriteNumber("retryMs", l.RetryMs)
+        w.WriteNumber("maxRetryMs", l.MaxRetryMs)
+        w.WriteNumber("maxDeltaFailures", l.MaxDeltaFailures)
+        w.WriteNumber("maxDropFailures", l.MaxDropFailures)
+        w.WriteEndObject()
+
+    let private readLimits (e: JsonElement) : Limits = {
+        Throttle = Json.int "throttle" e
+        MaxCopies = Json.int "maxCopies" e
+        MaxJoint = Json.int "maxJoint" e
+        MaxRetiring = Json.int "maxRetiring" e
+        DrainTimeoutMs = Json.int "drainTimeoutMs" e
+        RetainSourceMs = Json.int "retainSourceMs" e
+        RetryMs = Json.int "retryMs" e
+        MaxRetryMs = Json.int "maxRetryMs" e
+        MaxDeltaFailures = Json.int "maxDeltaFailures" e
+        MaxDropFailures = Json.int "maxDropFailures" e
+    }
+
+    let private writeTarget (w: Utf8JsonWriter) (target: TargetShard) =
+        Json.object' w (fun () ->
+            Codec.writeShard w "shard" target.Shard
+            Codec.writeRange w target.Range
+            Json.strings w "nodes" target.Nodes)
+
+    let private readTarget (e: JsonElement) : TargetShard = {
+        Shard = Codec.readShard (Json.field "shard" e)
+        Range = Codec.readRange e
+        Nodes = Json.items "nodes" Json.text e
+    }
+
+    let private writePlan (w: Utf8JsonWriter) (plan: Plan) =
+        w.WriteStartObject "plan"
+        w.WriteNumber("migration", plan.Migration)
+        w.WritePropertyName "index"
+        Codec.writeIndex w plan.Index
+        w.WriteNumber("generation", plan.To.Generation)
+        w.WriteNumber("shards", plan.To.ShardCount)
+
+        Json.array w "moves" plan.Moves (fun move ->
+            Json.object' w (fun () ->
+                w.WritePropertyName "route"
+                Codec.writeRoute w move.Route
+                Json.array w "targets" move.Targets (writeTarget w)))
+
+        writeLimits w plan.Limits
+        w.WriteEndObject()
+
+    let private readPlan (e: JsonElement) : Plan = {
+        Migration = Json.int64 "migration" e
+        Index = Codec.readIndex (Json.field "index" e)
+        To = {
+            Generation = Json.int "generation" e
+            ShardCount = Json.int "shards" e
+        }
+        Moves =
+            e
+            |> Json.items "moves" (fun move -> {
+                Route = Codec.readRoute (Json.field "route" move)
+                Targets = Json.items "targets" readTarget move
+            })
+        Limits = readLimits (Json.field "limits" e)
+    }
+
+    let private writeProgress (w: Utf8JsonWriter) (p: ReconcileProgress) =
+        match p.Position with
+        | null -> ()
+        | key -> w.WriteBase64String("position", key.Span)
+
+        w.WriteNumber("compared", p.Compared)
+        w.WriteNumber("copied", p.Copied)
+        w.WriteNumber("copiedBytes", p.CopiedBytes)
+        w.WriteNumber("copiedTombstones", p.CopiedTombstones)
+        w.WriteString("digestA", p.MergeDigest.A.ToString "x16")
+        w.WriteString("digestB", p.MergeDigest.B.ToString "x16")
+        w.WriteNumber("term", p.Watermark.Term)
+        w.WriteNumber("clock", p.Watermark.Clock)
+        w.WriteString("incarnation", p.Incarnation)
+        w.WriteBoolean("complete", p.IsComplete)
+
+    let private hex (text: string) =
+        UInt64.Parse(text, Globalization.NumberStyles.AllowHexSpecifier, Globalization.CultureInfo.InvariantCulture)
+
+    let private guid name (e: JsonElement) = (Json.field name e).GetGuid()
+
+    let private readProgress (e: JsonElement) : ReconcileProgress = {
+        Position =
+            (match Json.tryField "position" e with
+             | ValueSome bytes -> Key.OfBytes(ReadOnlySpan(bytes.GetBytesFromBase64()))
+             | ValueNone -> null)
+        Compared = Json.int64 "compared" e
+        Copied = Json.int64 "copied" e
+        CopiedBytes = Json.int64 "copiedBytes" e
+        CopiedTombstones = Json.int64 "copiedTombstones" e
+        MergeDigest = {
+            A = hex (Json.string "digestA" e)
+            B = hex (Json.string "digestB" e)
+        }
+        Watermark = {
+            Term = Json.int64 "term" e
+            Clock = Json.int64 "clock" e
+        }
+        Incarnation = guid "incarnation" e
+        IsComplete = Json.bool "complete" e
+    }
+
+    let private writeRefusal (w: Utf8JsonWriter) (refusal: Refusal) =
+        w.WriteNumber("code", int refusal.Code)
+        w.WriteString("message", refusal.Message)
+
+    let private readRefusal (e: JsonElement) : Refusal = {
+        Code = enum<RefusalCode>(Json.int "code" e)
+        Message = Json.string "message" e
+    }
+
+    let private writeAnswer (w: Utf8JsonWriter) (answer: Answer) =
+        let kind (name: string) = w.WriteString("answer", name)
+
+        match answer with
+        | Published -> kind "published"
+        | PublishConflict -> kind "publishConflict"
+        | PublishUnknown why ->
+            kind "publishUnknown"
+            w.WriteString("why", why)
+        | Inspected routes ->
+            kind "inspected"
+
+            Json.array w "routes" routes (fun route ->
+                match route with
+                | Some known -> Codec.writeRoute w known
+                | None -> w.WriteNullValue())
+        | MakeAnswered(Made incarnation) ->
+            kind "made"
+            w.WriteString("incarnation", incarnation)
+        | MakeAnswered(MakeStaleEpoch epoch) ->
+            kind "makeStaleEpoch"
+            w.WriteNumber("epoch", epoch)
+        | MakeAnswered(MakeRefused refusal) ->
+            kind "makeRefused"
+            writeRefusal w refusal
+        | BarrierAnswered(Confirmed incarnation) ->
+            kind "confirmed"
+            w.WriteString("incarnation", incarnation)
+        | BarrierAnswered ConfirmedNotServing -> kind "confirmedNotServing"
+        | BarrierAnswered(BarrierAbove epoch) ->
+            kind "barrierAbove"
+            w.WriteNumber("epoch", epoch)
+        | BarrierAnswered(BarrierRefused refusal) ->
+            kind "barrierRefused"
+            writeRefusal w refusal
+        | Progressed p ->
+            kind "progressed"
+            writeProgress w p
+        | ReconcileAnswered(Progress p) ->
+            kind "reconciled"
+            writeProgress w p
+        | ReconcileAnswered(ReconcileStaleEpoch epoch) ->
+            kind "reconcileStaleEpoch"
+            w.WriteNumber("epoch", epoch)
+        | ReconcileAnswered ReconcileNotServing -> kind "reconcileNotServing"
+        | ReconcileAnswered(SourceFailed(node, why)) ->
+            kind "sourceFailed"
+            w.WriteString("node", node)
+            w.WriteString("why", why)
+        | ReconcileAnswered(ReconcileRefused refusal) ->
+            kind "reconcileRefused"
+            writeRefusal w refusal
+        | DropAnswered Dropped -> kind "dropped"
+        | DropAnswered AlreadyGone -> kind "alreadyGone"
+        | DropAnswered NotTheSame -> kind "notTheSame"
+        | DropAnswered(DropStaleEpoch epoch) ->
+            kind "dropStaleEpoch"
+            w.WriteNumber("epoch", epoch)
+        | DropAnswered(DropRefused refusal) ->
+            kind "dropRefused"
+            writeRefusal w refusal
+        | Elapsed -> kind "elapsed"
+        | Unreachable why ->
+            kind "unreachable"
+            w.WriteString("why", why)
+
+    let private readAnswer (e: JsonElement) : Answer =
+        let epoch () = Json.int64 "epoch" e
+
+        match Json.string "answer" e with
+        | "published" -> Published
+        | "publishConflict" -> PublishConflict
+        | "publishUnknown" -> PublishUnknown(Json.string "why" e)
+        | "inspected" ->
+            Inspected(
+                e
+                |> Json.items "routes" (fun route ->
+                    if route.ValueKind = JsonValueKind.Null then
+                        None
+                    else
+                        Some(Codec.readRoute route))
+            )
+        | "made" -> MakeAnswered(Made(guid "incarnation" e))
+        | "makeStaleEpoch" -> MakeAnswered(MakeStaleEpoch(epoch ()))
+        | "makeRefused" -> MakeAnswered(MakeRefused(readRefusal e))
+        | "confirmed" -> BarrierAnswered(Confirmed(guid "incarnation" e))
+        | "confirmedNotServing" -> BarrierAnswered ConfirmedNotServing
+        | "barrierAbove" -> BarrierAnswered(BarrierAbove(epoch ()))
+        | "barrierRefused" -> BarrierAnswered(BarrierRefused(readRefusal e))
+        | "progressed" -> Progressed(readProgress e)
+        | "reconciled" -> ReconcileAnswered(Progress(readProgress e))
+        | "reconcileStaleEpoch" -> ReconcileAnswered(ReconcileStaleEpoch(epoch ()))
+        | "reconcileNotServing" -> ReconcileAnswered ReconcileNotServing
+        | "sourceFailed" -> ReconcileAnswered(SourceFailed(Json.string "node" e, Json.string "why" e))
+        | "reconcileRefused" -> ReconcileAnswered(ReconcileRefused(readRefusal e))
+        | "dropped" -> DropAnswered Dropped
+        | "alreadyGone" -> DropAnswered AlreadyGone
+        | "notTheSame" -> DropAnswered NotTheSame
+        | "dropStaleEpoch" -> DropAnswered(DropStaleEpoch(epoch ()))
+        | "dropRefused" -> DropAnswered(DropRefused(readRefusal e))
+        | "elapsed" -> Elapsed
+        | "unreachable" -> Unreachable(Json.string "why" e)
+        | other -> raise (FormatException $"'{other}' is no answer that this build knows")
+
+    let private writeOrder (w: Utf8JsonWriter) (order: Order) =
+        let kind (name: string) = w.WriteString("order", name)
+
+        match order with
+        | Order.Cutover -> kind "cutover"
+        | Pause -> kind "pause"
+        | Resume -> kind "resume"
+        | Order.Abort reason ->
+            kind "abort"
+            w.WriteString("reason", reason)
+        | Tune(throttle, drainTimeoutMs) ->
+            kind "tune"
+            w.WriteNumber("throttle", throttle)
+            w.WriteNumber("drainTimeoutMs", drainTimeoutMs)
+        | AssignWriter(shard, router, incarnation) ->
+            kind "assignWriter"
+            Codec.writeShard w "shard" shard
+            w.WriteString("router", router)
+            w.WriteNumber("incarnation", incarnation)
+
+    let private readOrder (e: JsonElement) : Order =
+        match Json.string "order" e with
+        | "cutover" -> Order.Cutover
+        | "pause" -> Pause
+        | "resume" -> Resume
+        | "abort" -> Order.Abort(Json.string "reason" e)
+        | "tune" -> Tune(Json.int "throttle" e, Json.int "drainTimeoutMs" e)
+        | "assignWriter" ->
+            AssignWriter(Codec.readShard (Json.field "shard" e), Json.string "router" e, Json.int64 "incarnation" e)
+        | other -> raise (FormatException $"'{other}' is no order that this build knows")
+
+    let write (w: Utf8JsonWriter) (observation: Observation) =
+        Json.object' w (fun () ->
+            w.WriteNumber("v", 1)
+            w.WriteNumber("atUnixMs", observation.AtUnixMs)
+
+            match observation.Event with
+            | Started plan ->
+                w.WriteString("event", "started")
+                writePlan w plan
+            | Answered(sequence, answer) ->
+                w.WriteString("event", "answered")
+                w.WriteNumber("sequence", sequence)
+                writeAnswer w answer
+            | Ordered order ->
+                w.WriteString("event", "ordered")
+                writeOrder w order)
+
+    let read (e: JsonElement) : Observation =
+        Json.version 1 e |> ignore
+
+        {
+            AtUnixMs = Json.int64 "atUnixMs" e
+            Event =
+                match Json.string "event" e with
+                | "started" -> Started(readPlan (Json.field "plan" e))
+                | "answered" -> Answered(Json.int64 "sequence" e, readAnswer e)
+                | "ordered" -> Ordered(readOrder e)
+                | other -> raise (FormatException $"'{other}' is no event that this build knows")
+        }
+
+    let toBytes (observation: Observation) : byte[] =
+        Json.toBytes (fun w -> write w observation)
+
+    let ofBytes (json: ReadOnlyMemory<byte>) : Observation = Json.ofBytes read json
