@@ -33,15 +33,19 @@ type Anomaly =
 
 /// A document whose history could not be explained.
 [<Sealed>]
-type Violation internal (key: string, anomaly: Anomaly, story: string, prefix: HistoryEntry[]) =
+type Violation
+    internal (key: string, anomaly: Anomaly, story: string, prefix: HistoryEntry[], culprit: HistoryEntry | null) =
     member _.Key = key
     member _.Anomaly = anomaly
 
     /// The shortest prefix of the history that can't be explained, for people.
     member _.Story = story
 
-    /// The operations of that prefix, by invocation; the last to be answered is the one that doesn't fit.
+    /// The operations of that prefix, by invocation.
     member _.Prefix: IReadOnlyList<HistoryEntry> = prefix
+
+    /// The operation whose reply ends the prefix: it can't be explained, all replies before it can. Null where undecided.
+    member _.Culprit: HistoryEntry | null = culprit
 
     override _.ToString() = story
 
@@ -58,11 +62,14 @@ type Verdict internal (keys: int, operations: int, violations: Violation[]) =
     member _.IsCorrect = violations.Length = 0
 
     member _.Count(anomaly: Anomaly) =
-        violations |> Seq.filter (fun violation -> violation.Anomaly = anomaly) |> Seq.length
+        violations
+        |> Seq.filter (fun violation -> violation.Anomaly = anomaly)
+        |> Seq.length
 
     override _.ToString() =
         let text =
-            StringBuilder $"{operations} operations on {keys} documents: {violations.Length} documents are wrong or undecided"
+            StringBuilder
+                $"{operations} operations on {keys} documents: {violations.Length} documents are wrong or undecided"
 
         for violation in violations |> Seq.truncate 20 do
             text.AppendLine().AppendLine().Append violation.Story |> ignore
@@ -72,7 +79,9 @@ type Verdict internal (keys: int, operations: int, violations: Violation[]) =
 module internal Judge =
 
     let byTime (entries: HistoryEntry seq) =
-        entries |> Seq.sortBy (fun entry -> struct (entry.InvokedAt, entry.Id)) |> Seq.toArray
+        entries
+        |> Seq.sortBy (fun entry -> struct (entry.InvokedAt, entry.Id))
+        |> Seq.toArray
 
     /// The moment of the reply that ends the shortest prefix without a linearization, among the prefixes that the
     /// budget can decide.
@@ -88,7 +97,8 @@ module internal Judge =
             |> Array.sort
 
         let isBad i =
-            Search.decide (Problem.build entries replies[i]) options.MaxStepsPerKey options.MaxMillisecondsPerKey = Found.NotLinearizable
+            Search.decide (Problem.build entries replies[i]) options.MaxStepsPerKey options.MaxMillisecondsPerKey =
+                Found.NotLinearizable
 
         // A prefix of a good prefix is good. What is undecided is taken for good here, so that the end is a bad one.
         let rec narrow good bad =
@@ -96,7 +106,11 @@ module internal Judge =
                 replies[bad]
             else
                 let middle = (good + bad) / 2
-                if isBad middle then narrow good middle else narrow middle bad
+
+                if isBad middle then
+                    narrow good middle
+                else
+                    narrow middle bad
 
         narrow -1 (replies.Length - 1)
 
@@ -113,16 +127,14 @@ module internal Judge =
         entry.Operation.IsWrite && entry.Outcome = Outcome.Ok
 
     let classify (prefix: HistoryEntry[]) (culprit: HistoryEntry) (isFinal: HistoryEntry -> bool) : Anomaly =
-        let others =
-            prefix |> Array.filter (fun entry -> entry.Operation.IsWrite)
+        let others = prefix |> Array.filter (fun entry -> entry.Operation.IsWrite)
 
         if culprit.Operation.Condition <> ConditionKind.Always then
             Anomaly.ConditionViolated
         else
             match culprit.Reply with
             | null -> Anomaly.Stale
-            | _ when culprit.Operation.IsWrite ->
-                Anomaly.Stale
+            | _ when culprit.Operation.IsWrite -> Anomaly.Stale
             | reply ->
                 match reply.Document with
                 | null -> Anomaly.Lost
@@ -200,7 +212,13 @@ module internal Judge =
         | None -> text.Append("  (each order was tried)").ToString()
 
     /// None where the document's history has an explanation.
-    let judge (options: CheckerOptions) (withStory: bool) (isFinal: HistoryEntry -> bool) (key: string) (entries: HistoryEntry[]) =
+    let judge
+        (options: CheckerOptions)
+        (withStory: bool)
+        (isFinal: HistoryEntry -> bool)
+        (key: string)
+        (entries: HistoryEntry[])
+        =
         let problem = Problem.build entries Int64.MaxValue
 
         match Search.decide problem options.MaxStepsPerKey options.MaxMillisecondsPerKey with
@@ -209,18 +227,25 @@ module internal Judge =
             let story =
                 $"document \"{key}\": undecided after {options.MaxStepsPerKey} steps or {options.MaxMillisecondsPerKey} ms, {entries.Length} calls; raise MaxStepsPerKey"
 
-            Some(Violation(key, Anomaly.Undecided, story, entries))
+            Some(Violation(key, Anomaly.Undecided, story, entries, null))
         | Found.NotLinearizable ->
-            let until = if withStory then shortest entries options else Int64.MaxValue
+            let until =
+                if withStory then
+                    shortest entries options
+                else
+                    Int64.MaxValue
 
             let prefix =
                 entries
-                |> Array.filter (fun entry -> entry.InvokedAt <= until && entry.Operation.Kind <> OperationKind.EventualRead)
+                |> Array.filter (fun entry ->
+                    entry.InvokedAt <= until && entry.Operation.Kind <> OperationKind.EventualRead)
 
             let culprit =
                 prefix
                 |> Array.filter (fun entry ->
-                    entry.CompletedAt <= until && entry.CompletedAt < Int64.MaxValue && entry.Outcome <> Outcome.Failed)
+                    entry.CompletedAt <= until
+                    && entry.CompletedAt < Int64.MaxValue
+                    && entry.Outcome <> Outcome.Failed)
                 |> Array.maxBy (fun entry -> struct (entry.CompletedAt, not entry.Operation.IsWrite, entry.Id))
 
             let anomaly = classify prefix culprit isFinal
@@ -231,7 +256,7 @@ module internal Judge =
                 else
                     $"document \"{key}\": {anomaly}. {entries.Length} calls without an explanation (story left out, see MaxStories)"
 
-            Some(Violation(key, anomaly, story, prefix))
+            Some(Violation(key, anomaly, story, prefix, culprit))
 
     /// An eventual read may be old, but each of its values was written by a write begun before the read ended.
     let eventual (key: string) (entries: HistoryEntry[]) =
@@ -268,7 +293,7 @@ module internal Judge =
                             let story =
                                 $"document \"{key}\": Orphaned. No write that may have been applied explains {field.Key}={field.Value} in\n  {entry}"
 
-                            Violation(key, Anomaly.Orphaned, story, [| entry |]))
+                            Violation(key, Anomaly.Orphaned, story, [| entry |], entry))
                 | _ -> None)
 
 /// Judges histories: each document by itself, since linearizability is local (Herlihy and Wing, 1990).

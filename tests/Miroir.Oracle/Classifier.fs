@@ -21,7 +21,8 @@ module private Findings =
         | _ -> DocumentClass.Stale
 
     let newest (entries: DumpEntry seq) : DumpEntry =
-        entries |> Seq.maxBy (fun entry -> struct (entry.Version.Term, entry.Version.Clock))
+        entries
+        |> Seq.maxBy (fun entry -> struct (entry.Version.Term, entry.Version.Clock))
 
     let private told (entries: DumpEntry seq) =
         entries |> Seq.map string |> String.concat "; "
@@ -38,20 +39,26 @@ module private Findings =
                 |> Array.filter (fun entry -> entry.Shard <> place.Shard || not (Seq.contains entry.Node place.Owners))
 
         let twice =
-            live |> Array.groupBy _.Node |> Array.filter (fun (_, mine) -> mine.Length > 1) |> Array.map snd
+            live
+            |> Array.groupBy _.Node
+            |> Array.filter (fun (_, mine) -> mine.Length > 1)
+            |> Array.map snd
 
         let differing =
             entries
             |> Array.groupBy _.Version
             |> Array.map snd
-            |> Array.filter (fun same' -> same' |> Array.exists (fun entry -> not (same entry.Document same'[0].Document)))
+            |> Array.filter (fun same' ->
+                same' |> Array.exists (fun entry -> not (same entry.Document same'[0].Document)))
 
-        [ if astray.Length > 0 then
-              DocumentClass.Orphaned, $"stored where it doesn't belong: {told astray}"
-          for mine in twice do
-              DocumentClass.Duplicated, $"more than once in a node: {told mine}"
-          for copies in differing do
-              DocumentClass.Duplicated, $"one version with different content: {told copies}" ]
+        [
+            if astray.Length > 0 then
+                DocumentClass.Orphaned, $"stored where it doesn't belong: {told astray}"
+            for mine in twice do
+                DocumentClass.Duplicated, $"more than once in a node: {told mine}"
+            for copies in differing do
+                DocumentClass.Duplicated, $"one version with different content: {told copies}"
+        ]
 
     /// Stored content that no write which may have been applied explains.
     let unexplained (history: HistoryEntry[]) (entries: DumpEntry[]) =
@@ -69,16 +76,20 @@ module private Findings =
         |> Array.filter (fun entry ->
             match entry.Document with
             | null -> false
-            | live -> live.Items |> Array.exists (fun field -> not (written.Contains(struct (field.Key, field.Value)))))
-        |> fun found ->
-            [ if found.Length > 0 then
-                  DocumentClass.Orphaned, $"no write explains: {told found}" ]
+            | live ->
+                live.Items
+                |> Array.exists (fun field -> not (written.Contains(struct (field.Key, field.Value)))))
+        |> fun found -> [
+            if found.Length > 0 then
+                DocumentClass.Orphaned, $"no write explains: {told found}"
+        ]
 
     /// Whether a write quorum of the owners holds what the final read saw. A missing entry holds absence.
     let quorum (place: Placement) (entries: DumpEntry[]) (final: Document | null) =
         let held (node: string) : Document | null =
             let mine =
-                entries |> Array.filter (fun entry -> entry.Node = node && entry.Shard = place.Shard)
+                entries
+                |> Array.filter (fun entry -> entry.Node = node && entry.Shard = place.Shard)
 
             if mine.Length = 0 then null else (newest mine).Document
 
@@ -95,7 +106,10 @@ module private Findings =
                 elif others |> Array.forall isNull then DocumentClass.Lost
                 else DocumentClass.Stale
 
-            [ what, $"only {agreeing} of {holdings.Length} owners hold the final state, {place.Quorum} expected: {told entries}" ]
+            [
+                what,
+                $"only {agreeing} of {holdings.Length} owners hold the final state, {place.Quorum} expected: {told entries}"
+            ]
 
 /// Puts every document into its classes, after healing: from the history with the final confirmed reads, and from what
 /// the stores hold.
@@ -178,7 +192,10 @@ type Classifier =
             violations[violation.Key] <- violation
 
         let counts: int[] = Array.zeroCreate (Enum.GetValues<DocumentClass>().Length)
-        let wrong = SortedDictionary<string, IReadOnlyList<DocumentClass>>(StringComparer.Ordinal)
+
+        let wrong =
+            SortedDictionary<string, IReadOnlyList<DocumentClass>>(StringComparer.Ordinal)
+
         let examples = ResizeArray<string>()
         let mutable leftovers = 0
 
@@ -195,16 +212,17 @@ type Classifier =
 
             let placement = placementOf.Invoke key
 
-            let findings =
-                [ match violations.TryGetValue key with
-                  | true, violation -> Findings.ofAnomaly violation.Anomaly, violation.Story
-                  | _ -> ()
-                  yield! Findings.misplaced placement copies
-                  yield! Findings.unexplained calls copies
-                  match placement, finals.TryGetValue key with
-                  | place, (true, reply) when not (isNull place) ->
-                      yield! Findings.quorum (nonNull place) copies reply.Document
-                  | _ -> () ]
+            let findings = [
+                match violations.TryGetValue key with
+                | true, violation -> Findings.ofAnomaly violation.Anomaly, violation.Story
+                | _ -> ()
+                yield! Findings.misplaced placement copies
+                yield! Findings.unexplained calls copies
+                match placement, finals.TryGetValue key with
+                | place, (true, reply) when not (isNull place) ->
+                    yield! Findings.quorum (nonNull place) copies reply.Document
+                | _ -> ()
+            ]
 
             match placement with
             | null -> ()

@@ -104,7 +104,10 @@ let private parse (json: string) =
 
         let kind = Enum.Parse<OperationKind>(text (root.GetProperty "op"))
         let key = text (root.GetProperty "key")
-        let operation = Operation(kind, key, readDocument root "fields", condition, expected)
+
+        let operation =
+            Operation(kind, key, readDocument root "fields", condition, expected)
+
         Invoked(id.GetInt64(), root.GetProperty("client").GetInt32(), at, operation)
     | ValueNone ->
         let outcome = Enum.Parse<Outcome>(text (root.GetProperty "outcome"))
@@ -141,5 +144,10 @@ let read (path: string) : seq<Line> =
                         (try
                             parse current
                          with error ->
-                             raise (InvalidDataException($"{path}, line {number}: not a history line: {error.Message}", error)))
+                             raise (
+                                 InvalidDataException(
+                                     $"{path}, line {number}: not a history line: {error.Message}",
+                                     error
+                                 )
+                             ))
     }

@@ -59,7 +59,11 @@ type Document private (fields: KeyValuePair<string, string>[]) =
     static member Of(fields: seq<KeyValuePair<string, string>>) : Document =
         ArgumentNullException.ThrowIfNull(fields, nameof fields)
         let sorted: KeyValuePair<string, string>[] = Seq.toArray fields
-        Array.sortInPlaceWith (fun (a: KeyValuePair<string, string>) (b: KeyValuePair<string, string>) -> String.CompareOrdinal(a.Key, b.Key)) sorted
+
+        Array.sortInPlaceWith
+            (fun (a: KeyValuePair<string, string>) (b: KeyValuePair<string, string>) ->
+                String.CompareOrdinal(a.Key, b.Key))
+            sorted
 
         for i in 1 .. sorted.Length - 1 do
             if String.Equals(sorted[i - 1].Key, sorted[i].Key, StringComparison.Ordinal) then

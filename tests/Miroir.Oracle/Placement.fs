@@ -5,9 +5,10 @@ open System.Collections.Generic
 
 /// A version as the stores keep it: the writer's term, then its hybrid clock.
 [<Struct>]
-type DumpVersion =
-    { Term: uint64
-      Clock: uint64 }
+type DumpVersion = {
+    Term: uint64
+    Clock: uint64
+} with
 
     static member Of(term: uint64, clock: uint64) = { Term = term; Clock = clock }
     override this.ToString() = $"({this.Term},{this.Clock})"
@@ -15,8 +16,7 @@ type DumpVersion =
 /// One entry found in one store. `fields` is null for a tombstone.
 [<Sealed>]
 type DumpEntry
-    (node: string, shard: string, key: string, version: DumpVersion, fields: seq<KeyValuePair<string, string>> | null)
-    =
+    (node: string, shard: string, key: string, version: DumpVersion, fields: seq<KeyValuePair<string, string>> | null) =
     let document =
         match fields with
         | null -> null
@@ -75,7 +75,9 @@ type DocumentClass =
 /// The classes of all documents, with examples.
 [<Sealed>]
 type Classification
-    internal (counts: int[], wrong: IReadOnlyDictionary<string, IReadOnlyList<DocumentClass>>, examples: string[], leftovers: int) =
+    internal
+    (counts: int[], wrong: IReadOnlyDictionary<string, IReadOnlyList<DocumentClass>>, examples: string[], leftovers: int)
+    =
 
     /// How many documents are in a class; a document that is wrong in two ways is in two.
     member _.Count(documentClass: DocumentClass) = counts[int documentClass]

@@ -5,8 +5,8 @@ open System.Collections.Generic
 
 /// One operation of a problem, with names and values as small integers.
 [<Sealed>]
-type internal Op(entry: HistoryEntry, index: int, certain: bool, fields: int[], values: int[], token: int, expected: int)
-    =
+type internal Op
+    (entry: HistoryEntry, index: int, certain: bool, fields: int[], values: int[], token: int, expected: int) =
     let isRead = not entry.Operation.IsWrite
     let rejected = certain && entry.Outcome = Outcome.ConditionFailed
 
@@ -62,6 +62,7 @@ type internal Problem(ops: Op[], fieldNames: string[], valueCount: int, tokenCou
     let observers = Array.init valueCount (fun _ -> ResizeArray<Op>(0))
     let tokenOwner: (Op | null)[] = Array.zeroCreate tokenCount
     let tokenReader: (Op | null)[] = Array.zeroCreate tokenCount
+    let tokenPasser: (Op | null)[] = Array.zeroCreate tokenCount
 
     do
         for op in ops do
@@ -72,6 +73,9 @@ type internal Problem(ops: Op[], fieldNames: string[], valueCount: int, tokenCou
 
                 if op.Certain && op.Token > 0 then
                     tokenOwner[op.Token] <- op
+
+                if op.Certain && op.Expected > 0 then
+                    tokenPasser[op.Expected] <- op
             elif op.IsRead then
                 for value in op.Values do
                     observers[value].Add op
@@ -83,6 +87,7 @@ type internal Problem(ops: Op[], fieldNames: string[], valueCount: int, tokenCou
     member _.Ops = ops
     member _.FieldNames = fieldNames
     member _.ValueCount = valueCount
+    member _.TokenCount = tokenCount
 
     /// Some operation that writes the value, or null.
     member _.Writer(value: int) : Op | null = writer[value]
@@ -98,10 +103,15 @@ type internal Problem(ops: Op[], fieldNames: string[], valueCount: int, tokenCou
     /// A read that saw the token, and so tells its content, or null.
     member _.TokenReader(token: int) : Op | null = tokenReader[token]
 
+    /// An acknowledged write that asked for the token, and so was the one that replaced it, or null.
+    member _.TokenPasser(token: int) : Op | null = tokenPasser[token]
+
     /// No merges and no conditions: each write leaves a state that doesn't depend on the one before.
     member val OnlyOverwrites =
         ops
-        |> Array.forall (fun op -> op.IsRead || (op.Kind <> OperationKind.Merge && op.Condition = ConditionKind.Always))
+        |> Array.forall (fun op ->
+            op.IsRead
+            || (op.Kind <> OperationKind.Merge && op.Condition = ConditionKind.Always))
 
 module internal Problem =
 
@@ -182,7 +192,8 @@ module internal Problem =
             let document, version =
                 match entry.Reply with
                 | null -> entry.Operation.Fields, null
-                | reply when entry.Operation.IsWrite -> entry.Operation.Fields, (if certain then reply.Version else null)
+                | reply when entry.Operation.IsWrite ->
+                    entry.Operation.Fields, (if certain then reply.Version else null)
                 // The token of a read that found nothing says nothing: a purge may change it.
                 | reply -> reply.Document, (if isNull reply.Document then null else reply.Version)
 

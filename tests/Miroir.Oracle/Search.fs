@@ -34,6 +34,9 @@ type internal Search(problem: Problem, maxSteps: int64, maxMilliseconds: int64) 
     let readsLeft =
         Array.init problem.ValueCount (fun value -> problem.Observers(value).Count)
 
+    /// Tokens that a conditional write has replaced: no state has them any more.
+    let spent: bool[] = Array.zeroCreate problem.TokenCount
+
     let random (seed: uint64) =
         // SplitMix64 (Steele, Lea, Flood, 2014).
         let mutable z = seed * 0x9E3779B97F4A7C15UL
@@ -55,6 +58,9 @@ type internal Search(problem: Problem, maxSteps: int64, maxMilliseconds: int64) 
         sumLow <- sumLow + low i
         sumHigh <- sumHigh + high i
 
+        if op.Writes then
+            spent[op.Expected] <- op.Expected > 0
+
         if op.Certain then
             certainLeft <- certainLeft - 1
 
@@ -71,6 +77,9 @@ type internal Search(problem: Problem, maxSteps: int64, maxMilliseconds: int64) 
         previous[next[i]] <- i
         sumLow <- sumLow - low i
         sumHigh <- sumHigh - high i
+
+        if op.Writes then
+            spent[op.Expected] <- false
 
         if op.Certain then
             certainLeft <- certainLeft + 1
@@ -97,10 +106,21 @@ type internal Search(problem: Problem, maxSteps: int64, maxMilliseconds: int64) 
             while not starved && field < old.Length do
                 let value = old[field]
 
-                starved <- value > 0 && value <> mine[field] && readsLeft[value] > 0 && problem.IsUnique value
+                starved <-
+                    value > 0
+                    && value <> mine[field]
+                    && readsLeft[value] > 0
+                    && problem.IsUnique value
+
                 field <- field + 1
 
             starved
+
+    /// Whether an acknowledged write to come asked for the version that this one would replace.
+    let robs (op: Op) state =
+        match problem.TokenPasser(states.Token state) with
+        | null -> false
+        | passer -> passer.Index <> op.Index && not (isTaken passer)
 
     /// Whether a read to come needs what this write has just written, but without a field that is there now: a wipe
     /// would take the written value away as well.
@@ -170,17 +190,23 @@ type internal Search(problem: Problem, maxSteps: int64, maxMilliseconds: int64) 
             let mutable delete: Op | null = null
 
             for op in open' do
-                if op.Writes && op.Kind = OperationKind.Delete && op.Condition = ConditionKind.Always then
+                if
+                    op.Writes
+                    && op.Kind = OperationKind.Delete
+                    && op.Condition = ConditionKind.Always
+                then
                     match delete with
                     | null -> delete <- op
                     | known when op.Ret < known.Ret -> delete <- op
                     | _ -> ()
 
-            // Where the operation that has to come first is a read, the writers of what it saw come before others.
+            // Where the operation that has to come first is a read, the writers of what it saw come before others; where it asked
+            // for a version, the write that made it.
             let wanted (op: Op) =
                 match urgent with
                 | null -> false
-                | read -> read.IsRead && op.Values.Length > 0 && read.At op.Fields[0] = op.Values[0]
+                | read when read.IsRead -> op.Values.Length > 0 && read.At op.Fields[0] = op.Values[0]
+                | write -> write.Expected > 0 && op.Certain && op.Token = write.Expected
 
             let kept =
                 open'.FindAll(fun op ->
@@ -193,7 +219,11 @@ type internal Search(problem: Problem, maxSteps: int64, maxMilliseconds: int64) 
 
             let rank =
                 ordered
-                |> Array.map (fun op -> if wanted op then struct (0, op.Ret, op.Index) else struct (1, op.Ret, op.Index))
+                |> Array.map (fun op ->
+                    if wanted op then
+                        struct (0, op.Ret, op.Index)
+                    else
+                        struct (1, op.Ret, op.Index))
 
             Array.Sort(rank, ordered)
             Array.Reverse ordered
@@ -206,7 +236,12 @@ type internal Search(problem: Problem, maxSteps: int64, maxMilliseconds: int64) 
         let choices = Stack<struct (Op[] * int * int)>()
         let path = Stack<struct (Op * int)>()
         let mutable state = 0
-        let mutable result = if certainLeft = 0 then ValueSome Found.Linearizable else ValueNone
+
+        let mutable result =
+            if certainLeft = 0 then
+                ValueSome Found.Linearizable
+            else
+                ValueNone
 
         // A frame: the candidates, how many of them are still to be tried, and the state that they start from.
         let push () =
@@ -232,9 +267,14 @@ type internal Search(problem: Problem, maxSteps: int64, maxMilliseconds: int64) 
                 let after = states.After(op, from)
                 steps <- steps + 1L
 
+                // Nothing is explained by an optional write that changes nothing.
                 let useless = not op.Certain && after = from
 
-                if after >= 0 && not useless && not (op.Writes && starves from after) then
+                let impossible =
+                    after < 0
+                    || op.Writes && (spent[op.Expected] || robs op from || starves from after)
+
+                if not useless && not impossible then
                     take op
 
                     if op.Writes && misfits op after then

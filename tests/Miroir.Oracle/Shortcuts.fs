@@ -8,12 +8,13 @@ open System.Collections.Generic
 
 /// A write, and what is known about when its value stood there.
 [<Struct>]
-type private Zone =
-    { Writer: Op
-      /// The first reply among the write and its reads.
-      First: int64
-      /// The last invocation among them.
-      Last: int64 }
+type private Zone = {
+    Writer: Op
+    /// The first reply among the write and its reads.
+    First: int64
+    /// The last invocation among them.
+    Last: int64
+}
 
 let private tell (read: Op) (why: string) =
     $"client {read.Entry.Client}'s call {read.Entry}: {why}"
@@ -60,10 +61,11 @@ let private zones (problem: Problem) (field: int) =
         let value = op.At field
 
         if value = 0 then
-            Some
-                { Writer = op
-                  First = op.Ret
-                  Last = op.Inv }
+            Some {
+                Writer = op
+                First = op.Ret
+                Last = op.Inv
+            }
         elif not (problem.IsUnique value) then
             None
         else
@@ -79,14 +81,17 @@ let private zones (problem: Problem) (field: int) =
                     first <- min first read.Ret
                     last <- max last read.Inv
 
-                Some
-                    { Writer = op
-                      First = first
-                      Last = last })
+                Some {
+                    Writer = op
+                    First = first
+                    Last = last
+                })
 
 let private badZone (problem: Problem) (field: int) =
     let all = zones problem field
-    let forward = all |> Array.filter (fun zone -> zone.First < zone.Last) |> Array.sortBy _.First
+
+    let forward =
+        all |> Array.filter (fun zone -> zone.First < zone.Last) |> Array.sortBy _.First
 
     let clash (a: Zone) (b: Zone) =
         Some
@@ -110,15 +115,18 @@ let private badZone (problem: Problem) (field: int) =
             let found = Array.BinarySearch(starts, zone.Last)
             let before = (if found >= 0 then found else ~~~found) - 1
 
-            if before >= 0 && forward[before].First < zone.Last && zone.First < forward[before].Last then
+            if
+                before >= 0
+                && forward[before].First < zone.Last
+                && zone.First < forward[before].Last
+            then
                 clash forward[before] zone
             else
                 None)
 
 /// A field (or the document) is missing though an acknowledged write put it there and nothing can have taken it away.
 let private badMissing (problem: Problem) (field: int) =
-    let wipes =
-        problem.Ops |> Array.filter (fun op -> op.Wipes && op.At field = 0)
+    let wipes = problem.Ops |> Array.filter (fun op -> op.Wipes && op.At field = 0)
 
     let puts =
         problem.Ops
@@ -131,11 +139,13 @@ let private badMissing (problem: Problem) (field: int) =
         // latest[i]: the write among the first i + 1 to reply that was invoked last; the strictest to explain away.
         let latest =
             puts
-            |> Array.scan (fun (best: Op | null) put ->
-                match best with
-                | null -> put
-                | known when put.Inv > known.Inv -> put
-                | known -> known) null
+            |> Array.scan
+                (fun (best: Op | null) put ->
+                    match best with
+                    | null -> put
+                    | known when put.Inv > known.Inv -> put
+                    | known -> known)
+                null
             |> Array.tail
 
         let lastWipeReply = ResizeArray<struct (int64 * int64)>()
@@ -147,10 +157,15 @@ let private badMissing (problem: Problem) (field: int) =
             lastWipeReply.Add(struct (wipe.Inv, greatest))
 
         let rec countUpTo (holds: int -> bool) low high =
-            if low = high then low
+            if low = high then
+                low
             else
                 let middle = (low + high) / 2
-                if holds middle then countUpTo holds (middle + 1) high else countUpTo holds low middle
+
+                if holds middle then
+                    countUpTo holds (middle + 1) high
+                else
+                    countUpTo holds low middle
 
         problem.Ops
         |> Seq.filter (fun op -> op.IsRead && op.At field = 0)
@@ -163,7 +178,11 @@ let private badMissing (problem: Problem) (field: int) =
                 match latest[before - 1] with
                 | null -> None
                 | put ->
-                    let until = countUpTo (fun i -> (let struct (inv, _) = lastWipeReply[i] in inv <= read.Ret)) 0 lastWipeReply.Count
+                    let until =
+                        countUpTo
+                            (fun i -> (let struct (inv, _) = lastWipeReply[i] in inv <= read.Ret))
+                            0
+                            lastWipeReply.Count
 
                     let explained =
                         until > 0
@@ -172,7 +191,11 @@ let private badMissing (problem: Problem) (field: int) =
                     if explained then
                         None
                     else
-                        Some(tell read $"nothing can have taken away what {put.Entry} put into {problem.FieldNames[field]}"))
+                        Some(
+                            tell
+                                read
+                                $"nothing can have taken away what {put.Entry} put into {problem.FieldNames[field]}"
+                        ))
 
 /// Says why the problem has no solution, or None where these tests can't tell.
 let contradiction (problem: Problem) : string option =

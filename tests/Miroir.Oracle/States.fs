@@ -6,13 +6,16 @@ open System.Collections.Generic
 /// The content of a document and what is known of its version token: a positive number is a known one, the
 /// others stand for sets of tokens that it has been found not to have.
 [<CustomEquality; NoComparison>]
-type internal Content =
-    { Values: int[]
-      Version: int }
+type internal Content = {
+    Values: int[]
+    Version: int
+} with
 
     override this.Equals(other: obj) =
         match other with
-        | :? Content as that -> this.Version = that.Version && this.Values.AsSpan().SequenceEqual(ReadOnlySpan that.Values)
+        | :? Content as that ->
+            this.Version = that.Version
+            && this.Values.AsSpan().SequenceEqual(ReadOnlySpan that.Values)
         | _ -> false
 
     override this.GetHashCode() =
@@ -34,7 +37,11 @@ type internal States(problem: Problem) =
     let exclusions = ResizeArray<int[]>([ [||] ])
     let fields = problem.FieldNames.Length
 
-    do contents.Add { Values = Array.zeroCreate fields; Version = 0 }
+    do
+        contents.Add {
+            Values = Array.zeroCreate fields
+            Version = 0
+        }
 
     let idOf (content: Content) =
         match ids.TryGetValue content with
@@ -107,9 +114,10 @@ type internal States(problem: Problem) =
                 if content.Version > 0 then
                     if content.Version <> op.Expected then state else -1
                 elif mayBe content op.Expected then
-                    idOf
-                        { content with
-                            Version = without content.Version op.Expected }
+                    idOf {
+                        content with
+                            Version = without content.Version op.Expected
+                    }
                 else
                     state
         | _ -> -1
@@ -122,10 +130,14 @@ type internal States(problem: Problem) =
         else
             let content = contents[state]
 
-            if not (shows op content) then -1
-            elif op.Token = 0 || op.Token = content.Version then state
-            elif content.Version <= 0 && mayBe content op.Token then idOf { content with Version = op.Token }
-            else -1
+            if not (shows op content) then
+                -1
+            elif op.Token = 0 || op.Token = content.Version then
+                state
+            elif content.Version <= 0 && mayBe content op.Token then
+                idOf { content with Version = op.Token }
+            else
+                -1
 
     let write (op: Op) state =
         match op.Kind with
@@ -140,9 +152,10 @@ type internal States(problem: Problem) =
             for i in 0 .. op.Fields.Length - 1 do
                 values[op.Fields[i]] <- op.Values[i]
 
-            idOf
-                { Values = values
-                  Version = (if op.Certain then op.Token else 0) }
+            idOf {
+                Values = values
+                Version = (if op.Certain then op.Token else 0)
+            }
 
     let compute (op: Op) state =
         if op.IsRead then observe op state
@@ -152,6 +165,9 @@ type internal States(problem: Problem) =
 
     /// The values of a state, by field.
     member _.Values(state: int) : int[] = contents[state].Values
+
+    /// The known version token of a state, or 0.
+    member _.Token(state: int) : int = max 0 contents[state].Version
 
     /// The state after the operation, or -1 where it can't have had its reply in this state.
     member _.After(op: Op, state: int) : int =
