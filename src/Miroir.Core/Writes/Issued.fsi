@@ -1,0 +1,33 @@
+namespace Miroir.Core
+
+/// What an update rests on.
+[<Struct>]
+type UpdateBase = {
+    /// null where it is version zero.
+    Document: Document | null
+    Version: DocumentVersion
+    /// A write quorum of every set was seen to hold exactly this. Where it was not, nobody may be told of it (a
+    /// failed condition tells) before it has been put back.
+    IsConfirmed: bool
+}
+
+/// What the writer issued in its term and has not seen acknowledged, by key, at most `Capacity` of them. An
+/// acknowledged version needs no remembering: a read in the key's queue finds it. Immutable.
+[<Sealed>]
+type Issued =
+    /// Nothing issued yet. `capacity`: keys; 1 or more.
+    static member Empty: capacity: int -> Issued
+    member Count: int
+    member Capacity: int
+    /// The documents, in key order.
+    member Documents: Document[]
+    /// Whether a write of this key may begin: nothing that was issued is ever forgotten to make room.
+    member HasRoomFor: key: Key -> bool
+    member TryFind: key: Key -> Document | null
+    /// The document was issued and not acknowledged.
+    member Remember: document: Document -> Issued
+    /// A version of the key was acknowledged: what was issued before it no longer matters.
+    member Settle: key: Key * acknowledged: DocumentVersion -> Issued
+    /// The base rule: the greater of what the read in the key's queue found and what was last issued, whatever
+    /// became of it.
+    member BaseOf: key: Key * finding: Finding -> UpdateBase

@@ -1,0 +1,219 @@
+namespace Miroir.Core
+
+open System
+
+type PutPurpose =
+    | NewVersion = 0
+    | PutBack = 1
+
+type ReplicaProgress =
+    | Awaited = 0
+    | Holding = 1
+    | Missing = 2
+    | Barred = 3
+
+[<RequireQualifiedAccess>]
+type WriteVerdict =
+    | Open
+    | Acknowledged of WasLive: bool
+    | Inspect of EndedBy: Route
+    | Overtaken of Stored: DocumentVersion
+    | Unknown of Why: string
+
+[<RequireQualifiedAccess>]
+type WriteInput =
+    | Replied of Epoch: int64 * Replica: Replica * Reply: PutReply
+    | NoAnswer of Epoch: int64 * Replica: Replica
+    | RouteIs of Route
+    | Retry
+    | Deadline
+
+[<RequireQualifiedAccess>]
+type WriteEffect =
+    | Send of Epoch: int64 * Replicas: Replica[]
+    | LearnRoute of Epoch: int64 * Route: Route option
+
+[<Sealed>]
+type WriteState
+    internal
+    (
+        version: DocumentVersion,
+        keyHash: uint64,
+        purpose: PutPurpose,
+        route: Route,
+        quorums: Replica[][],
+        replicas: Replica[],
+        progress: ReplicaProgress[],
+        wasLive: bool,
+        lastTrouble: string,
+        verdict: WriteVerdict
+    ) =
+    member _.Version = version
+    member _.Route = route
+    member _.Replicas = replicas
+    member _.Progress = progress
+    member _.Verdict = verdict
+    member _.IsOpen = verdict.IsOpen
+    member _.HasMissing = Array.IndexOf(progress, ReplicaProgress.Missing) >= 0
+    member _.HasAwaited = Array.IndexOf(progress, ReplicaProgress.Awaited) >= 0
+    member internal _.KeyHash = keyHash
+    member internal _.Purpose = purpose
+    member internal _.Quorums = quorums
+    member internal _.WasLive = wasLive
+    member internal _.LastTrouble = lastTrouble
+
+    member internal _.With(progress', wasLive', lastTrouble', verdict') =
+        WriteState(version, keyHash, purpose, route, quorums, replicas, progress', wasLive', lastTrouble', verdict')
+
+    member internal _.Decided(verdict') =
+        WriteState(version, keyHash, purpose, route, quorums, replicas, progress, wasLive, lastTrouble, verdict')
+
+[<RequireQualifiedAccess>]
+module WriteMachine =
+
+    /// Everything starts from nothing under a route: no answer of another epoch is carried over.
+    let private under (route: Route) keyHash version purpose wasLive lastTrouble =
+        let plan = route.Plan keyHash
+        let replicas = Sets.distinct plan.Quorums plan.Extra
+
+        let state =
+            WriteState(
+                version,
+                keyHash,
+                purpose,
+                route,
+                plan.Quorums,
+                replicas,
+                Array.zeroCreate replicas.Length,
+                wasLive,
+                lastTrouble,
+                WriteVerdict.Open
+            )
+
+        struct (state, [ WriteEffect.Send(route.Epoch, replicas) ])
+
+    let start (route: Route) keyHash version purpose =
+        under route keyHash version purpose false ""
+
+    let private unchanged (state: WriteState) : struct (WriteState * WriteEffect list) = struct (state, [])
+
+    /// A replica now has this progress; acknowledged once every set has its write quorum.
+    let private mark (state: WriteState) (i: int) (now: ReplicaProgress) (wasLive: bool) (trouble: string) =
+        let progress = Array.copy state.Progress
+        progress[i] <- now
+        let wasLive = state.WasLive || wasLive
+
+        let verdict =
+            if
+                now = ReplicaProgress.Holding
+                && Sets.everySet state.Quorums Quorum.write state.Replicas (fun r ->
+                    progress[r] = ReplicaProgress.Holding)
+            then
+                WriteVerdict.Acknowledged wasLive
+            else
+                WriteVerdict.Open
+
+        state.With(progress, wasLive, (if trouble = "" then state.LastTrouble else trouble), verdict)
+
+    let private failed (state: WriteState) i (trouble: string) =
+        // A replica that answered once that it holds the version does not lose it by being asked again.
+        if state.Progress[i] = ReplicaProgress.Awaited then
+            struct (mark state i ReplicaProgress.Missing false trouble, [])
+        else
+            unchanged state
+
+    let private barred (state: WriteState) i trouble effects =
+        if
+            state.Progress[i] = ReplicaProgress.Holding
+            || state.Progress[i] = ReplicaProgress.Barred
+        then
+            unchanged state
+        else
+            struct (mark state i ReplicaProgress.Barred false trouble, effects)
+
+    let private held (state: WriteState) i wasLive =
+        if state.Progress[i] = ReplicaProgress.Holding then
+            unchanged state
+        else
+            struct (mark state i ReplicaProgress.Holding wasLive "", [])
+
+    let private replied (state: WriteState) i (reply: PutReply) =
+        let node = state.Replicas[i].Node
+
+        match reply with
+        | Applied previousWasLive -> held state i previousWasLive
+        | Superseded stored when
+            stored.Term = state.Version.Term
+            && not (Versions.isLater state.Version stored)
+            ->
+            held state i false
+        | Superseded stored when Versions.isLater stored state.Version ->
+            // A greater version of a later term may rest on a state that never saw this one: it proves nothing.
+            match state.Purpose with
+            | PutPurpose.PutBack -> struct (state.Decided(WriteVerdict.Overtaken stored), [])
+            | _ -> barred state i $"{node} holds {stored}, of a later term" []
+        | Superseded stored -> failed state i $"{node} would not take {state.Version} over {stored}"
+        | StaleEpoch(epoch, route) when epoch > state.Route.Epoch ->
+            barred state i $"{node} follows epoch {epoch}" [ WriteEffect.LearnRoute(epoch, route) ]
+        | StaleEpoch(epoch, _) -> failed state i $"{node} refused epoch {state.Route.Epoch}, being at {epoch} itself"
+        | NotServing -> failed state i $"{node} does not serve {state.Replicas[i].Store}"
+        | Refused refusal -> failed state i $"{node}: {refusal.Message}"
+
+    let private toReplica (state: WriteState) (epoch: int64) (replica: Replica) act =
+        if epoch <> state.Route.Epoch then
+            unchanged state
+        else
+            match Sets.indexOf state.Replicas replica with
+            | -1 -> unchanged state
+            | i -> act i
+
+    let private routeIs (state: WriteState) (route: Route) =
+        if route.Epoch <= state.Route.Epoch || route.Shard <> state.Route.Shard then
+            unchanged state
+        elif route.Stage = Retired || route.Writer <> state.Route.Writer then
+            struct (state.Decided(WriteVerdict.Inspect route), [])
+        else
+            under route state.KeyHash state.Version state.Purpose state.WasLive state.LastTrouble
+
+    let step (state: WriteState) (input: WriteInput) : struct (WriteState * WriteEffect list) =
+        if not state.IsOpen then
+            unchanged state
+        else
+            match input with
+            | WriteInput.Replied(epoch, replica, reply) -> toReplica state epoch replica (fun i -> replied state i reply)
+            | WriteInput.NoAnswer(epoch, replica) ->
+                toReplica state epoch replica (fun i -> failed state i $"{replica.Node} did not answer")
+            | WriteInput.RouteIs route -> routeIs state route
+            | WriteInput.Retry ->
+                let again = ResizeArray<Replica>()
+                let progress = Array.copy state.Progress
+
+                for i in 0 .. progress.Length - 1 do
+                    if progress[i] = ReplicaProgress.Missing then
+                        progress[i] <- ReplicaProgress.Awaited
+                        again.Add state.Replicas[i]
+
+                if again.Count = 0 then
+                    unchanged state
+                else
+                    struct (state.With(progress, state.WasLive, state.LastTrouble, WriteVerdict.Open),
+                            [ WriteEffect.Send(state.Route.Epoch, again.ToArray()) ])
+            | WriteInput.Deadline ->
+                let waiting = [
+                    for i in 0 .. state.Replicas.Length - 1 do
+                        if state.Progress[i] <> ReplicaProgress.Holding then
+                            state.Replicas[i].Node
+                ]
+
+                let trouble =
+                    if state.LastTrouble = "" then
+                        ""
+                    else
+                        $"; last: {state.LastTrouble}"
+
+                let missing = String.Join(", ", waiting)
+
+                let why =
+                    $"no write quorum confirmed {state.Version} under {state.Route.Stamp} in time; missing: {missing}{trouble}"
+
+                struct (state.Decided(WriteVerdict.Unknown why), [])
