@@ -1,0 +1,196 @@
+using System.Runtime.CompilerServices;
+using System.Text.Json;
+using Miroir.Core;
+using Miroir.Ports;
+using Miroir.Server.Http;
+using Miroir.Server.Wire;
+
+namespace Miroir.Server.Node;
+
+/// <summary>
+/// A node behind its wire. Concurrent puts, and concurrent reads, go together in requests; streams go over
+/// connections of their own, so that a scan never stands before a write.
+/// </summary>
+internal sealed class HttpNode : INode
+{
+    private readonly PeerClient calls;
+    private readonly PeerClient streams;
+    private readonly Coalescer<PutCommand, PutReply> puts;
+    private readonly Coalescer<ReadCommand, ReadReply> reads;
+
+    public HttpNode(string name, string address, PeerTransport calls, PeerTransport streams)
+    {
+        Name = name;
+        address = address.TrimEnd('/');
+        this.calls = new PeerClient(calls, PeerHeaders.Node, "node", name, address);
+        this.streams = new PeerClient(streams, PeerHeaders.Node, "node", name, address);
+        puts = new Coalescer<PutCommand, PutReply>(
+            (commands, cancel) => Batch(NodeRoutes.Put, commands, NodeFrames.PutCommand, NodeFrames.PutReply, cancel),
+            command => command.Document.Body.Length + 256,
+            calls.Limits
+        );
+        reads = new Coalescer<ReadCommand, ReadReply>(
+            (commands, cancel) =>
+                Batch(NodeRoutes.Read, commands, NodeFrames.ReadCommand, NodeFrames.ReadReply, cancel),
+            _ => 256,
+            calls.Limits
+        );
+    }
+
+    public string Name { get; }
+
+    public async Task<PutReply[]> Put(IReadOnlyList<PutCommand> commands, CancellationToken cancel)
+    {
+        var fitting = commands.Where(Fits).ToArray();
+        if (fitting.Length == commands.Count)
+            return await Guard(puts.Call(commands, cancel), cancel);
+        var replies = (await Guard(puts.Call(fitting, cancel), cancel)).AsEnumerable().GetEnumerator();
+        return
+        [
+            .. commands.Select(command =>
+                Fits(command) && replies.MoveNext() ? replies.Current : PutReply.NewRefused(TooLong(command))
+            ),
+        ];
+    }
+
+    public Task<ReadReply[]> Read(IReadOnlyList<ReadCommand> commands, CancellationToken cancel) =>
+        Guard(reads.Call(commands, cancel), cancel);
+
+    public async Task<BarrierReply[]> RaiseBarriers(IReadOnlyList<BarrierCommand> commands, CancellationToken cancel)
+    {
+        var replies = new List<BarrierReply>(commands.Count);
+        foreach (var part in commands.Chunk(NodeRoutes.MaxCommands))
+            replies.AddRange(
+                await Batch(NodeRoutes.Barriers, part, NodeFrames.BarrierCommand, NodeFrames.BarrierReply, cancel)
+            );
+        return [.. replies];
+    }
+
+    public async Task<MakeReply> Make(MakeCommand command, CancellationToken cancel) =>
+        (await Batch(NodeRoutes.Make, [command], StoreFrames.MakeCommand, StoreFrames.MakeReply, cancel))[0];
+
+    public async Task<DropReply> Drop(DropCommand command, CancellationToken cancel) =>
+        (await Batch(NodeRoutes.Drop, [command], StoreFrames.DropCommand, StoreFrames.DropReply, cancel))[0];
+
+    public IAsyncEnumerable<ScanReply> Scan(ScanCommand command, CancellationToken cancel) =>
+        Stream(NodeRoutes.Scan, command, ScanFrames.ScanCommand, ScanFrames.ScanReply, cancel);
+
+    public IAsyncEnumerable<ReconcileReply> Reconcile(ReconcileCommand command, CancellationToken cancel) =>
+        Stream(NodeRoutes.Reconcile, command, ReconcileFrames.ReconcileCommand, ReconcileFrames.ReconcileReply, cancel);
+
+    public Task<NodeStatus> Status(CancellationToken cancel) =>
+        calls.Call(
+            HttpMethod.Get,
+            NodeRoutes.Status,
+            null,
+            body =>
+                JsonSerializer.Deserialize(body.Span, ClusterJson.Default.NodeStatus)
+                ?? throw new JsonException("null is not a node's status"),
+            cancel
+        );
+
+    private static bool Fits(PutCommand command) => command.Document.Body.Length <= FrameLayout.MaxBodyBytes;
+
+    private static Refusal TooLong(PutCommand command) =>
+        new(
+            RefusalCode.Failed,
+            $"document `{command.Document.Key}` has {command.Document.Body.Length} bytes; "
+                + $"a node takes {FrameLayout.MaxBodyBytes} at most"
+        );
+
+    private async Task<T> Guard<T>(Task<T> call, CancellationToken cancel)
+    {
+        try
+        {
+            return await call;
+        }
+        catch (Exception e)
+        {
+            throw calls.Explain(e, cancel);
+        }
+    }
+
+    private async Task<TReply[]> Batch<TCommand, TReply>(
+        string path,
+        IReadOnlyList<TCommand> commands,
+        FrameCodec<TCommand> commandCodec,
+        FrameCodec<TReply> replyCodec,
+        CancellationToken cancel
+    )
+    {
+        if (commands.Count == 0)
+            return [];
+        var writer = new FrameWriter();
+        for (var i = 0; i < commands.Count; i++)
+            commandCodec.Write(writer, commands[i]);
+        var replies = await calls.Call(
+            HttpMethod.Post,
+            path,
+            new FrameContent(writer.Written),
+            body => replyCodec.ReadAll(body.Span, commands.Count),
+            cancel
+        );
+        // Given back only here: where the call failed, its sending may still be reading the buffer.
+        writer.Dispose();
+        return replies.Length == commands.Count
+            ? replies
+            : throw new UnreachableException(
+                calls.Peer,
+                $"its answer can't be read: {replies.Length} replies to {commands.Count} commands"
+            );
+    }
+
+    private async IAsyncEnumerable<TReply> Stream<TCommand, TReply>(
+        string path,
+        TCommand command,
+        FrameCodec<TCommand> commandCodec,
+        FrameCodec<TReply> replyCodec,
+        [EnumeratorCancellation] CancellationToken cancel
+    )
+    {
+        using var writer = new FrameWriter();
+        commandCodec.Write(writer, command);
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancel);
+        var silence = streams.Limits.StreamSilence;
+        HttpResponseMessage response;
+        Stream body;
+        try
+        {
+            limit.CancelAfter(silence);
+            // A copy: the buffer must outlive a sending that goes on after this method was left.
+            var content = new FrameContent(writer.Written.ToArray());
+            response = await streams.Send(HttpMethod.Post, path, content, limit.Token);
+            body = await response.Content.ReadAsStreamAsync(limit.Token);
+        }
+        catch (Exception e)
+        {
+            throw streams.Explain(e, cancel);
+        }
+        using var _ = response;
+        await using var __ = body;
+        using var frames = new FrameStream(body);
+        while (true)
+        {
+            TReply reply;
+            try
+            {
+                // Only waiting for the node counts as its silence, not what the reader does in between.
+                limit.CancelAfter(silence);
+                var frame =
+                    await frames.Next(limit.Token)
+                    ?? throw new WireException(WireFault.Truncated, "the stream ended without saying so");
+                if (IsEnd(frame.Span))
+                    yield break;
+                reply = replyCodec.Read(frame.Span);
+                limit.CancelAfter(Timeout.InfiniteTimeSpan);
+            }
+            catch (Exception e)
+            {
+                throw streams.Explain(e, cancel);
+            }
+            yield return reply;
+        }
+    }
+
+    private static bool IsEnd(ReadOnlySpan<byte> frame) => new FrameReader(frame).Kind() == FrameKind.EndOfStream;
+}

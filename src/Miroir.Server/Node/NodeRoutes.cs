@@ -1,0 +1,17 @@
+namespace Miroir.Server.Node;
+
+/// <summary>Where a node answers. The version in the path is that of the routes, not of the frames.</summary>
+internal static class NodeRoutes
+{
+    public const string Put = "/node/v1/put";
+    public const string Read = "/node/v1/read";
+    public const string Barriers = "/node/v1/barriers";
+    public const string Make = "/node/v1/make";
+    public const string Drop = "/node/v1/drop";
+    public const string Scan = "/node/v1/scan";
+    public const string Reconcile = "/node/v1/reconcile";
+    public const string Status = "/node/v1/status";
+
+    /// <summary>Commands in one request at most.</summary>
+    public const int MaxCommands = 65536;
+}

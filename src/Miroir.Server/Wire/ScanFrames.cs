@@ -1,0 +1,100 @@
+using Miroir.Core;
+
+namespace Miroir.Server.Wire;
+
+/// <summary>What a node answers with a stream. Case numbers are frozen: append only.</summary>
+internal static class ScanFrames
+{
+    public static readonly FrameCodec<ScanCommand> ScanCommand = new(
+        FrameKind.ScanCommand,
+        (writer, command) =>
+        {
+            writer.Stamp(command.Stamp);
+            writer.Shard(command.Store);
+            writer.Range(command.Range);
+            writer.OptionalKey(command.After);
+            writer.Int32(command.MaxEntries);
+            writer.Int32(command.MaxBytes);
+            writer.Flag(command.WithBodies);
+        },
+        (ref reader) =>
+            new ScanCommand(
+                reader.Stamp(),
+                reader.Shard(),
+                reader.Range(),
+                reader.OptionalKey(),
+                reader.Natural(),
+                reader.Natural(),
+                reader.Flag()
+            )
+    );
+
+    public static readonly FrameCodec<ScanReply> ScanReply = new(
+        FrameKind.ScanReply,
+        (writer, reply) =>
+        {
+            switch (reply)
+            {
+                case ScanReply.Page page:
+                    writer.Byte(1);
+                    WritePage(writer, page.Item);
+                    break;
+                case ScanReply.ScanStaleEpoch stale:
+                    writer.Byte(2);
+                    writer.Int64(stale.Epoch);
+                    writer.OptionalRoute(stale.Route);
+                    break;
+                case { IsScanNotServing: true }:
+                    writer.Byte(3);
+                    break;
+                case ScanReply.ScanRefused refused:
+                    writer.Byte(4);
+                    writer.Refusal(refused.Item);
+                    break;
+                default:
+                    throw NodeFrames.Unknown(reply);
+            }
+        },
+        (ref reader) =>
+            reader.Byte() switch
+            {
+                1 => Core.ScanReply.NewPage(ReadPage(ref reader)),
+                2 => Core.ScanReply.NewScanStaleEpoch(reader.LongNatural(), reader.OptionalRoute()),
+                3 => Core.ScanReply.ScanNotServing,
+                4 => Core.ScanReply.NewScanRefused(reader.Refusal()),
+                var other => throw NodeFrames.NoCase(other),
+            }
+    );
+
+    private static void WritePage(FrameWriter writer, ScanPage page)
+    {
+        var withBodies = page.Bodies.Length > 0;
+        if (withBodies && page.Bodies.Length != page.Entries.Length)
+            throw new ArgumentException($"{page.Bodies.Length} bodies for {page.Entries.Length} entries");
+        writer.Flag(page.IsLast);
+        writer.Flag(withBodies);
+        writer.Int32(page.Entries.Length);
+        for (var i = 0; i < page.Entries.Length; i++)
+        {
+            writer.Entry(page.Entries[i]);
+            if (withBodies)
+                writer.Bytes(page.Bodies[i].Span);
+        }
+    }
+
+    private static ScanPage ReadPage(ref FrameReader reader)
+    {
+        var isLast = reader.Flag();
+        var withBodies = reader.Flag();
+        var count = reader.Count(Fields.LeastEntryBytes + (withBodies ? 4 : 0));
+        var entries = new Entry[count];
+        var bodies = withBodies ? new ReadOnlyMemory<byte>[count] : [];
+        for (var i = 0; i < count; i++)
+        {
+            entries[i] = reader.Entry();
+            if (withBodies)
+                bodies[i] = reader.Body();
+        }
+        return new ScanPage(entries, bodies, isLast);
+    }
+}
