@@ -24,6 +24,9 @@ public sealed record ApiError(string Message, string Code)
     public int Status => StatusOf(Code);
 
     public static int StatusOf(string code) =>
+        ErrorCodes.Statuses.TryGetValue(code, out var status) ? status : StatusByName(code);
+
+    private static int StatusByName(string code) =>
         code switch
         {
             "internal" => 500,
@@ -61,6 +64,8 @@ public sealed record ApiError(string Message, string Code)
     {
         var body = ToJson();
         response.StatusCode = Status;
+        if (Status == StatusCodes.Status503ServiceUnavailable)
+            response.Headers.RetryAfter = "1";
         response.ContentType = "application/json";
         response.ContentLength = body.Length;
         await response.Body.WriteAsync(body, cancel);

@@ -26,7 +26,9 @@ public static class ErrorAnswers
                 http.Abort();
             else
             {
-                http.Response.Clear();
+                // A refusal is deliberate: the headers that go with it (ETag, Allow) were set before.
+                if (e is not RefusedException)
+                    http.Response.Clear();
                 await error.WriteAsync(http.Response, cancel);
             }
         }
@@ -38,6 +40,8 @@ public static class ErrorAnswers
         {
             case BadRequestException bad:
                 return new ApiError(bad.Message, bad.Code);
+            case RefusedException refused:
+                return refused.Error;
             case BadHttpRequestException { StatusCode: StatusCodes.Status413PayloadTooLarge }:
                 return new ApiError(e.Message, "payload_too_large");
             case BadHttpRequestException:
