@@ -1,0 +1,74 @@
+using Miroir.Core;
+using Miroir.Ports;
+
+namespace Miroir.Runtime.Routing;
+
+/// <summary>What the parts of one router share.</summary>
+internal sealed class RouterContext(
+    RouterOptions options,
+    long incarnation,
+    TableFollower follower,
+    INodeDirectory nodes,
+    TimeProvider time,
+    IEntropy entropy,
+    Action<string> log
+)
+{
+    public RouterOptions Options { get; } = options;
+
+    /// <summary>Which start of this router: what routes name their writer by.</summary>
+    public long Incarnation { get; } = incarnation;
+    public TableFollower Follower { get; } = follower;
+    public TimeProvider Time { get; } = time;
+    public IEntropy Entropy { get; } = entropy;
+    public Action<string> Log { get; } = log;
+    public RouterCounters Counters { get; } = new();
+    public Deadlines Deadlines { get; } = new(time, options.OperationTimeoutMs);
+
+    public RoutingTable Table => Follower.Table;
+
+    public bool IsWriterOf(Route route) => !Follower.IsDeposed && route.Writer.Is(Options.Name, Incarnation);
+
+    /// <summary>The node of that name; null while the table has no address for it.</summary>
+    public INode? Node(string name)
+    {
+        var node = Table.TryNode(name);
+        return node.IsValueSome ? nodes.Get(name, node.Value.Address) : null;
+    }
+
+    public Backoff Backoff() => new(Options.FirstRetryMs, Options.MaxRetryMs, Entropy);
+
+    /// <summary>False where the token ended first.</summary>
+    public async Task<bool> DelayAsync(TimeSpan wait, CancellationToken cancel)
+    {
+        try
+        {
+            await Task.Delay(wait, Time, cancel);
+            return true;
+        }
+        catch (OperationCanceledException)
+        {
+            return false;
+        }
+    }
+
+    /// <summary>
+    /// Waits for the next change of the table, but not longer than the backoff says; false where the token ended first.
+    /// </summary>
+    public async Task<bool> ChangeOrDelayAsync(Task changed, TimeSpan wait, CancellationToken cancel)
+    {
+        try
+        {
+            await changed.WaitAsync(wait, Time, cancel);
+            return true;
+        }
+        catch (TimeoutException)
+        {
+            return true;
+        }
+        catch (OperationCanceledException)
+        {
+            return false;
+        }
+    }
+}

@@ -1,0 +1,281 @@
+using Miroir.Core;
+
+namespace Miroir.Runtime.Routing;
+
+/// <summary>How one try of an operation ended: with an outcome, or without having sent anything, and why.</summary>
+internal readonly record struct Attempt(WriteOutcome? Outcome, string Why)
+{
+    public static Attempt Done(WriteOutcome outcome) => new(outcome, "");
+
+    /// <summary>Nothing was sent: the operation may go anywhere, as if for the first time.</summary>
+    public static Attempt Again(string why) => new(null, why);
+}
+
+/// <summary>One document's write, and the writer's own read, in its key's queue at the shard's writer.</summary>
+internal sealed class WritePipeline(RouterContext context, ShardWriters writers)
+{
+    public async ValueTask<Attempt> WriteAsync(ShardWriter writer, WriteCommand command, Deadline deadline)
+    {
+        if (!await writer.WaitActiveAsync(deadline.Token))
+        {
+            return Attempt.Again("the shard's writer has not begun: its barriers are not confirmed yet");
+        }
+        if (!await writer.Queues.EnterAsync(command.Key, deadline.Token))
+        {
+            return Attempt.Again("other operations of the same document were before it");
+        }
+        try
+        {
+            return await InQueueAsync(writer, command, deadline);
+        }
+        finally
+        {
+            writer.Queues.Leave(command.Key);
+        }
+    }
+
+    /// <summary>Null where the term, or the time, was over first.</summary>
+    public async ValueTask<ReadOutcome?> ReadAsync(ShardWriter writer, Key key, Deadline deadline)
+    {
+        if (!await writer.WaitActiveAsync(deadline.Token) || !await writer.Queues.EnterAsync(key, deadline.Token))
+        {
+            return null;
+        }
+        try
+        {
+            while (await writer.ReadAsync(key, deadline) is { } finding)
+            {
+                if (finding.IsConfirmed || await PutBackAsync(writer, finding.Document, deadline))
+                {
+                    return finding.Document is { IsTombstone: false } document
+                        ? ReadOutcome.NewValue(document)
+                        : ReadOutcome.NewNothing(finding.Version);
+                }
+            }
+            return null;
+        }
+        finally
+        {
+            writer.Queues.Leave(key);
+        }
+    }
+
+    private async ValueTask<Attempt> InQueueAsync(ShardWriter writer, WriteCommand command, Deadline deadline)
+    {
+        if (!writer.IsCurrent)
+        {
+            return Attempt.Again("the shard's writer has just changed");
+        }
+        if (!writer.HasRoomFor(command.Key))
+        {
+            return Attempt.Done(
+                WriteOutcome.NewRejected(
+                    new Refusal(
+                        RefusalCode.Overloaded,
+                        $"too many writes of shard {writer.Route.Shard} are unsettled: try later"
+                    )
+                )
+            );
+        }
+        while (true)
+        {
+            var found = default(UpdateBase);
+            if (Intent.needsBase(command.Intent, command.Condition))
+            {
+                if (await writer.ReadAsync(command.Key, deadline) is not { } finding)
+                {
+                    return Attempt.Again("no write quorum of the shard answered what the document was");
+                }
+                found = writer.BaseOf(command.Key, finding);
+            }
+            switch (Intent.decide(found.Document, command))
+            {
+                case IntentDecision.Invalid invalid:
+                    return Attempt.Done(WriteOutcome.NewRejected(new Refusal(RefusalCode.Failed, invalid.Why)));
+                case IntentDecision.ConditionFailed failed:
+                    // That the condition failed tells of what was found: it must be there for good first.
+                    if (found.IsConfirmed || await PutBackAsync(writer, found.Document, deadline))
+                    {
+                        return Attempt.Done(WriteOutcome.NewConditionFailed(failed.Found));
+                    }
+                    if (deadline.IsOver || !writer.IsCurrent)
+                    {
+                        return Attempt.Again("what the condition was checked against could not be confirmed");
+                    }
+                    continue;
+                case var decision:
+                    return await PutAsync(writer, command, decision, found, deadline);
+            }
+        }
+    }
+
+    private async ValueTask<Attempt> PutAsync(
+        ShardWriter writer,
+        WriteCommand command,
+        IntentDecision decision,
+        UpdateBase found,
+        Deadline deadline
+    )
+    {
+        var document = Versioned(writer, command, decision);
+        switch (await writer.PutAsync(document, PutPurpose.NewVersion, deadline))
+        {
+            case null:
+                return Attempt.Again("the shard's writer has just changed");
+            case WriteVerdict.Acknowledged acknowledged:
+                return Attempt.Done(Written(writer, document, acknowledged.WasLive || IsLive(found)));
+            case WriteVerdict.Inspect:
+                writer.Remember(document);
+                context.Counters.Inspected();
+                return Attempt.Done(await InspectAsync(writer, command, document, found, deadline));
+            case WriteVerdict.Unknown unknown:
+                writer.Remember(document);
+                return Attempt.Done(WriteOutcome.NewUnknown(unknown.Why));
+            case var verdict:
+                writer.Remember(document);
+                return Attempt.Done(WriteOutcome.NewUnknown($"the put ended as {verdict}"));
+        }
+    }
+
+    /// <summary>The term ended under an open put. The caller still holds the key's queue of the old term.</summary>
+    private async ValueTask<WriteOutcome> InspectAsync(
+        ShardWriter old,
+        WriteCommand command,
+        Document document,
+        UpdateBase checkedBase,
+        Deadline deadline
+    )
+    {
+        var late = WriteOutcome.NewUnknown(
+            $"what became of {document.Version} in a term that ended could not be found out in time"
+        );
+        if (await SuccessorAsync(old, command, deadline) is not { } writer)
+        {
+            return WriteOutcome.NewUnknown(
+                $"the writer of {old.Route.Shard} changed while {document.Version} was open, and this router can't tell what became of it"
+            );
+        }
+        if (
+            !await writer.WaitActiveAsync(deadline.Token)
+            || !await writer.Queues.EnterAsync(command.Key, deadline.Token)
+        )
+        {
+            return late;
+        }
+        try
+        {
+            if (await writer.ReadAsync(command.Key, deadline) is not { } finding)
+            {
+                return late;
+            }
+            var found = writer.BaseOf(command.Key, finding);
+            var condition = command.Condition.IsAlways
+                ? Microsoft.FSharp.Core.FSharpValueOption<DocumentVersion>.ValueNone
+                : Microsoft.FSharp.Core.FSharpValueOption<DocumentVersion>.NewValueSome(checkedBase.Version);
+            switch (Inspection.decide(document.Version, condition, found))
+            {
+                case InspectionDecision.GiveUp gaveUp:
+                    return WriteOutcome.NewUnknown(gaveUp.Why);
+                case { IsComplete: true }:
+                    return found.IsConfirmed || await PutBackAsync(writer, found.Document, deadline)
+                        ? Written(writer, document, IsLive(checkedBase))
+                        : late;
+                default:
+                    return await RunAgainAsync(writer, command, found, deadline) ?? late;
+            }
+        }
+        finally
+        {
+            writer.Queues.Leave(command.Key);
+        }
+    }
+
+    /// <summary>This incarnation as the key's writer in a later term; null where another router is, or none in time.</summary>
+    private async ValueTask<ShardWriter?> SuccessorAsync(ShardWriter old, WriteCommand command, Deadline deadline)
+    {
+        var backoff = context.Backoff();
+        do
+        {
+            var changed = context.Follower.Changed;
+            var ended = old.Route;
+            var resolved = context.Table.Resolve(command.Index, command.Key.Hash);
+            if (
+                resolved is { IsValueSome: true, Value: var serving }
+                && !serving.Writer.IsNone
+                && (!serving.Shard.Equals(ended.Shard) || serving.Epoch >= ended.Epoch)
+            )
+            {
+                if (!Inspection.mayInspect(context.Options.Name, context.Incarnation, serving))
+                {
+                    return null;
+                }
+                // A moment passes between a route's coming into the table and its writer's being there.
+                if (writers.Find(serving) is { } writer && !ReferenceEquals(writer, old))
+                {
+                    return writer;
+                }
+            }
+            await context.ChangeOrDelayAsync(changed, backoff.Next(), deadline.Token);
+        } while (!deadline.IsOver);
+        return null;
+    }
+
+    private static async ValueTask<WriteOutcome?> RunAgainAsync(
+        ShardWriter writer,
+        WriteCommand command,
+        UpdateBase found,
+        Deadline deadline
+    )
+    {
+        var decision = Intent.decide(found.Document, command);
+        if (decision is not IntentDecision.Put and not { IsPutTombstone: true })
+        {
+            return null;
+        }
+        var document = Versioned(writer, command, decision);
+        var verdict = await writer.PutAsync(document, PutPurpose.NewVersion, deadline);
+        if (verdict is WriteVerdict.Acknowledged acknowledged)
+        {
+            return Written(writer, document, acknowledged.WasLive || IsLive(found));
+        }
+        if (verdict is not null)
+        {
+            writer.Remember(document);
+        }
+        return null;
+    }
+
+    /// <summary>Whether a write quorum of every set now holds it; false: read again, if there is time.</summary>
+    private async ValueTask<bool> PutBackAsync(ShardWriter writer, Document? document, Deadline deadline)
+    {
+        // A write quorum of every set answered, and none of them had anything: that is confirmed absence.
+        if (document is null)
+        {
+            return true;
+        }
+        context.Counters.PutBack();
+        var verdict = await writer.PutAsync(document.WithOrigin(Origin.ReadRepair), PutPurpose.PutBack, deadline);
+        if (verdict is not WriteVerdict.Acknowledged)
+        {
+            return false;
+        }
+        writer.Settle(document.Key, document.Version);
+        return true;
+    }
+
+    private static Document Versioned(ShardWriter writer, WriteCommand command, IntentDecision decision)
+    {
+        var version = writer.NextVersion();
+        return decision is IntentDecision.Put put
+            ? Document.Live(command.Key, version, put.Body, command.OperationId, Origin.Client)
+            : Document.Tombstone(command.Key, version, command.OperationId, Origin.Client);
+    }
+
+    private static WriteOutcome Written(ShardWriter writer, Document document, bool wasLive)
+    {
+        writer.Settle(document.Key, document.Version);
+        return WriteOutcome.NewWritten(document.Version, wasLive);
+    }
+
+    private static bool IsLive(UpdateBase found) => found.Document is { IsTombstone: false };
+}
