@@ -45,7 +45,7 @@ module Perform =
 
     let private single (answers: 'T[]) : 'T = answers[0]
 
-    let private reconcile (world: IWorld) node (command: ReconcileCommand) (emit: Answer -> Task) cancel =
+    let private reconcile (world: IWorld) node (command: ReconcileCommand) (emit: Func<Answer, Task>) cancel =
         task {
             let command = {
                 command with
@@ -86,7 +86,7 @@ module Perform =
                             | Progress p when not p.IsComplete ->
                                 if world.Time.GetElapsedTime last >= every then
                                     last <- world.Time.GetTimestamp()
-                                    do! emit (Progressed p)
+                                    do! emit.Invoke(Progressed p)
                             | ending ->
                                 final <- ValueSome(ReconcileAnswered ending)
                                 more <- false
@@ -108,7 +108,7 @@ module Perform =
     let effect
         (world: IWorld)
         (effect: Effect)
-        (emit: Answer -> Task)
+        (emit: Func<Answer, Task>)
         (cancel: CancellationToken)
         : Task<Answer voption> =
         task {

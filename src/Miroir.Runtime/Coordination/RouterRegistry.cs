@@ -1,0 +1,52 @@
+using System.Collections.Concurrent;
+using System.Text;
+using Miroir.Core;
+
+namespace Miroir.Runtime.Coordination;
+
+/// <summary>Which router incarnations live, by their heartbeats. Kept in memory: a new leader hears them again.</summary>
+internal sealed class RouterRegistry(TimeProvider time, CoordinatorOptions options)
+{
+    private readonly ConcurrentDictionary<string, (long Incarnation, long SeenAt)> _seen = new(StringComparer.Ordinal);
+    private readonly long _startedAt = time.GetTimestamp();
+
+    public void Hear(string name, long incarnation) => _seen[name] = (incarnation, time.GetTimestamp());
+
+    public bool IsLive(string name, long incarnation) =>
+        _seen.TryGetValue(name, out var seen)
+        && seen.Incarnation == incarnation
+        && time.GetElapsedTime(seen.SeenAt).TotalMilliseconds <= options.RouterSilenceMs;
+
+    /// <summary>
+    /// False while a writer is to be left alone: it lives, or this leader is too young to have heard of it.
+    /// </summary>
+    public bool IsSuspect(Writer writer)
+    {
+        if (IsLive(writer.Router, writer.Incarnation))
+            return false;
+
+        // A newer incarnation is proof that the older one is gone; silence is proof only after the grace.
+        var isReplaced = _seen.TryGetValue(writer.Router, out var seen) && seen.Incarnation != writer.Incarnation;
+        var hadTime = time.GetElapsedTime(_startedAt).TotalMilliseconds > options.GraceMs;
+        return writer.IsNone || isReplaced || hadTime;
+    }
+
+    /// <summary>The live router that a shard's writes go to: the best by rendezvous hashing, so that shards spread.</summary>
+    public RouterInfo? Choose(ShardId shard, IReadOnlyList<RouterInfo> routers)
+    {
+        RouterInfo? best = null;
+        ulong bestScore = 0;
+        foreach (var router in routers.Where(r => IsLive(r.Name, r.Incarnation)))
+        {
+            var name = Encoding.UTF8.GetBytes($"{router.Name}|{shard.Index}|{shard.Shard}");
+            var score = XxHash64.hash(0x777269746572UL, name);
+            if (best is null || score > bestScore)
+            {
+                best = router;
+                bestScore = score;
+            }
+        }
+
+        return best;
+    }
+}
