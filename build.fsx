@@ -90,6 +90,9 @@ let targets = [
     withArguments "bench" "measure against SQLite and against a node alone, side by side" bench
     plain "check" "check the formatting of all files" check
     plain "format" "format all files" format
+    plain "packages" "write paket.lock anew after a change of paket.dependencies" (fun () ->
+        setUp resolvePackages
+        reportSetUp ())
     plain "publish" "put miroir and miroir-ctl, compiled ahead of time, into publish/" publish
 ]
 

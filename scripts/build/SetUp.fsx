@@ -153,6 +153,31 @@ let restore () =
             dotnetQuietly "restoring the packages" [ "paket"; "restore" ]
             dotnet "restoring the projects" [ "restore"; "Miroir.sln"; "-v"; "q"; "-nologo"; "-nodeReuse:false" ]))
 
+/// Writes paket.lock anew from paket.dependencies. A feed that mirrors another may know a package's dependencies only
+/// once the package was asked for, so this goes on until nothing changes.
+let resolvePackages () =
+    restoreTools ()
+    nameSource ()
+    let lock = at "paket.lock"
+
+    let rec settle before attempts =
+        File.Delete lock
+        dotnetQuietly "resolving the packages" [ "paket"; "install" ]
+        let after = File.ReadAllText lock
+
+        if after <> before && attempts = 1 then
+            fail "paket.lock still changes from one `paket install` to the next: run this target again"
+        elif after <> before then
+            settle after (attempts - 1)
+
+    settle "" 12
+
+    // Paket writes the address of this machine's feed; restored, the name of the variable means the same anywhere.
+    let portable =
+        Regex.Replace(File.ReadAllText lock, @"^(\s*remote:) .*$", "$1 %NUGET_SOURCE%", RegexOptions.Multiline)
+
+    File.WriteAllText(lock, portable)
+
 let isBuildOutput (path: string) =
     path.Split Path.DirectorySeparatorChar
     |> Array.exists (fun part -> part = "bin" || part = "obj" || part = "node_modules")
