@@ -1,0 +1,256 @@
+using Miroir.Core;
+using Miroir.Stores.Sqlite.Native;
+
+namespace Miroir.Stores.Sqlite;
+
+/// <summary>
+/// What the node knows of itself: barriers, and stores being made, served and dropped. Everything is in node.db before
+/// it counts, and what a crash left half done is finished when the directory is opened.
+/// </summary>
+internal sealed class NodeRegistry : IDisposable
+{
+    private readonly string _directory;
+    private readonly SqliteNodeStoreOptions _options;
+    private readonly Func<Guid> _newGuid;
+    private readonly RouteBarriers _barriers = new();
+    private readonly CommitThread _commits;
+
+    // Making and dropping are rare, and one at a time: a store that goes can't be in another's way.
+    private readonly SemaphoreSlim _lifecycle = new(1);
+
+    public NodeRegistry(string directory, SqliteNodeStoreOptions options, Func<Guid> newGuid)
+    {
+        _directory = directory;
+        _options = options;
+        _newGuid = newGuid;
+        Files = new ShardFiles(options);
+        var database = NodeDatabase.Open(Path.Combine(directory, "node.db"), options.Synchronous, newGuid);
+        try
+        {
+            DirectorySync.Sync(directory);
+            NodeId = NodeDatabase.NodeId(database);
+            NodeDatabase.LoadBarriers(database, _barriers);
+            Recover(database);
+        }
+        catch
+        {
+            database.Dispose();
+            throw;
+        }
+
+        _commits = new CommitThread(database, "miroir node.db");
+    }
+
+    public Guid NodeId { get; }
+
+    public ShardFiles Files { get; }
+
+    public RouteBarrier Barrier(ShardId shard) => _barriers.Of(shard);
+
+    /// <summary>Raises the barriers that stand lower than these stamps, durably, and to everyone's knowledge when it ends.</summary>
+    public Task Raise(IReadOnlyCollection<(RouteStamp Stamp, Route? Told)> raises)
+    {
+        var news = raises.Where(raise => IsNews(raise.Stamp, raise.Told)).ToArray();
+        if (news.Length == 0)
+            return Task.CompletedTask;
+        return OnCommit<object?, bool>(
+            database =>
+            {
+                foreach (var (stamp, told) in news)
+                    NodeDatabase.Raise(database, stamp, told);
+                return null;
+            },
+            _ =>
+            {
+                foreach (var (stamp, told) in news)
+                    Barrier(stamp.Shard).Raise(stamp.Epoch, told);
+                return true;
+            }
+        );
+    }
+
+    /// <summary>Raises the barrier of a request's route where the request's is newer; true: the request is admitted.</summary>
+    public async ValueTask<bool> Admit(RouteStamp stamp)
+    {
+        var barrier = Barrier(stamp.Shard);
+        if (stamp.Epoch > barrier.Epoch)
+            await Raise([(stamp, null)]).ConfigureAwait(false);
+        return stamp.Epoch >= barrier.Epoch;
+    }
+
+    public async Task<MakeReply> Make(MakeCommand command, CancellationToken cancel)
+    {
+        if (StoreRegistration.WhyBadName(command.Store) is { } why)
+            return MakeReply.NewMakeRefused(new Refusal(RefusalCode.Failed, why));
+        await _lifecycle.WaitAsync(cancel).ConfigureAwait(false);
+        try
+        {
+            if (!await Admit(command.Stamp).ConfigureAwait(false))
+                return Stale(command);
+            if (Files.TryGet(command.Store, out var known))
+                return known.Registration.Range.Equals(command.Range)
+                    ? MakeReply.NewMade(known.Registration.Incarnation)
+                    : MakeReply.NewMakeRefused(OtherRange(command, known.Registration));
+            return await MakeNew(command).ConfigureAwait(false);
+        }
+        finally
+        {
+            _lifecycle.Release();
+        }
+    }
+
+    public async Task<DropReply> Drop(DropCommand command, CancellationToken cancel)
+    {
+        await _lifecycle.WaitAsync(cancel).ConfigureAwait(false);
+        try
+        {
+            if (!await Admit(command.Stamp).ConfigureAwait(false))
+                return DropReply.NewDropStaleEpoch(Barrier(command.Stamp.Shard).Epoch);
+            if (!Files.TryGet(command.Store, out var file))
+                return DropReply.AlreadyGone;
+            var store = file.Registration;
+            var isTheSame =
+                (command.Incarnation == Guid.Empty || command.Incarnation == store.Incarnation)
+                && (command.Migration == 0 || command.Migration == store.Migration);
+            if (!isTheSame)
+                return DropReply.NotTheSame;
+            if (!await MoveOn(command.Stamp, store, StoreState.Dropping).ConfigureAwait(false))
+                return DropReply.NewDropStaleEpoch(Barrier(command.Stamp.Shard).Epoch);
+            await Remove(file).ConfigureAwait(false);
+            return DropReply.Dropped;
+        }
+        catch (Exception e) when (e is (IOException or SqliteException) and not UncertainCommitException)
+        {
+            return DropReply.NewDropRefused(Refusals.Of(e));
+        }
+        finally
+        {
+            _lifecycle.Release();
+        }
+    }
+
+    /// <summary>Closes every file, then node.db.</summary>
+    public void Dispose()
+    {
+        foreach (var file in Files.All())
+            Files.Retire(file).GetAwaiter().GetResult();
+        _commits.Dispose();
+        _lifecycle.Dispose();
+    }
+
+    private async Task<MakeReply> MakeNew(MakeCommand command)
+    {
+        var store = new StoreRegistration(
+            command.Store,
+            command.Range,
+            _newGuid(),
+            command.Migration,
+            command.Attempt,
+            command.Stamp.Epoch
+        );
+        var file = FileOf(store);
+        try
+        {
+            if (!await MoveOn(command.Stamp, store, StoreState.Making).ConfigureAwait(false))
+                return Stale(command);
+            file.Create(Files.FileCacheKiB);
+            // A barrier that rose meanwhile was confirmed without this store: it must not begin to serve behind it.
+            if (!await MoveOn(command.Stamp, store, StoreState.Serving).ConfigureAwait(false))
+            {
+                await Remove(file).ConfigureAwait(false);
+                return Stale(command);
+            }
+        }
+        catch (Exception e) when (e is (IOException or SqliteException) and not UncertainCommitException)
+        {
+            await Remove(file).ConfigureAwait(false);
+            return MakeReply.NewMakeRefused(Refusals.Of(e));
+        }
+
+        Files.Add(file);
+        return MakeReply.NewMade(store.Incarnation);
+    }
+
+    private async Task Remove(ShardFile file)
+    {
+        await Files.Retire(file).ConfigureAwait(false);
+        file.Delete();
+        await OnCommit<object?, bool>(
+                database =>
+                {
+                    NodeDatabase.Unregister(database, file.Registration.Store);
+                    return null;
+                },
+                _ => true
+            )
+            .ConfigureAwait(false);
+    }
+
+    /// <summary>
+    /// Registers the store's new state, durably. False, and nothing done: the barrier is above the request. Raises happen
+    /// on the same thread, so that none comes between the comparison and the commit.
+    /// </summary>
+    private Task<bool> MoveOn(RouteStamp stamp, StoreRegistration store, StoreState state) =>
+        OnCommit(
+            database =>
+            {
+                using var epoch = database.Prepare(
+                    "SELECT epoch FROM barriers WHERE idx = ?1 AND generation = ?2 AND shard = ?3 AND epoch > ?4"
+                );
+                epoch.BindText(1, System.Text.Encoding.UTF8.GetBytes(stamp.Shard.Index));
+                epoch.Bind(2, stamp.Shard.Generation).Bind(3, stamp.Shard.Shard).Bind(4, stamp.Epoch);
+                if (epoch.Step())
+                    return false;
+                NodeDatabase.Register(database, store, state);
+                return true;
+            },
+            static isDone => isDone
+        );
+
+    /// <summary>Before anybody is served: what a crash left half made or half dropped goes, and so does what lost its file.</summary>
+    private void Recover(Database database)
+    {
+        foreach (var (store, state) in NodeDatabase.Stores(database))
+        {
+            var file = FileOf(store);
+            if (state == StoreState.Serving && File.Exists(file.Path))
+            {
+                Files.Add(file);
+                continue;
+            }
+
+            file.Delete();
+            database.BeginImmediate();
+            NodeDatabase.Unregister(database, store.Store);
+            database.Commit();
+        }
+    }
+
+    private bool IsNews(RouteStamp stamp, Route? told)
+    {
+        var barrier = Barrier(stamp.Shard);
+        var isNewRoute =
+            told is not null
+            && stamp.Epoch >= barrier.Epoch
+            && (barrier.Told is not { } known || told.Epoch > known.Epoch);
+        return stamp.Epoch > barrier.Epoch || isNewRoute;
+    }
+
+    private Task<TAnswer> OnCommit<TApplied, TAnswer>(Func<Database, TApplied> apply, Func<TApplied, TAnswer> committed)
+    {
+        var job = new CommitJob<TApplied, TAnswer>(apply, committed);
+        return _commits.TryPost(job)
+            ? job.Answer
+            : throw new IOException("Too many changes wait for node.db already: try again later.");
+    }
+
+    private ShardFile FileOf(StoreRegistration store) => new(store, store.PathIn(_directory), _options);
+
+    private MakeReply Stale(MakeCommand command) => MakeReply.NewMakeStaleEpoch(Barrier(command.Stamp.Shard).Epoch);
+
+    private static Refusal OtherRange(MakeCommand command, StoreRegistration store) =>
+        new(
+            RefusalCode.Failed,
+            $"store {store.Store} is there with range {store.Range}, and can't be made with {command.Range}: drop it first"
+        );
+}

@@ -1,0 +1,217 @@
+using Miroir.Core;
+using Miroir.Stores.Sqlite.Native;
+
+namespace Miroir.Stores.Sqlite;
+
+/// <summary>
+/// The queue of puts to one store's file. One worker at a time takes what waits, up to a limit, puts it in one
+/// transaction with one sync, and answers: while one group syncs, the next one gathers.
+/// </summary>
+internal sealed class ShardPump(ShardFile file, ShardFiles files, WorkerThreads workers, SqliteNodeStoreOptions options)
+{
+    private readonly Lock _lock = new();
+    private readonly Queue<PutJob> _queue = new();
+    private readonly SharedGates _gates = new();
+    private readonly List<Slice> _group = [];
+    private int _queuedPuts;
+    private long _queuedBytes;
+    private bool _isScheduled;
+
+    /// <summary>False: too much waits; the job was answered.</summary>
+    public bool TryEnqueue(PutJob job)
+    {
+        var bytes = 0L;
+        foreach (var item in job.Items)
+            bytes += PutJob.BytesOf(item);
+        int waiting;
+        lock (_lock)
+        {
+            waiting = _queuedPuts;
+            var fits =
+                waiting == 0
+                || (
+                    waiting + job.Items.Count <= options.MaxQueuedPuts && _queuedBytes + bytes <= options.MaxQueuedBytes
+                );
+            if (fits)
+            {
+                _queue.Enqueue(job);
+                _queuedPuts += job.Items.Count;
+                _queuedBytes += bytes;
+                if (!_isScheduled)
+                {
+                    _isScheduled = true;
+                    workers.Post(Run);
+                }
+
+                return true;
+            }
+        }
+
+        var refused = PutReply.NewRefused(Refusals.Overloaded(file.Registration.Store, waiting));
+        foreach (var item in job.Items)
+            job.Call.Reply(item.Position, refused);
+        job.Call.JobDone();
+        return false;
+    }
+
+    private void Run()
+    {
+        Gather();
+        try
+        {
+            if (files.TryEnter(file))
+            {
+                try
+                {
+                    Commit();
+                }
+                finally
+                {
+                    files.Exit(file);
+                }
+            }
+            else
+            {
+                ReplyAll(PutReply.NotServing);
+            }
+
+            foreach (var (job, _, to) in _group)
+            {
+                if (to == job.Items.Count)
+                    job.Call.JobDone();
+            }
+        }
+        catch (Exception e)
+        {
+            // Whether the group is there is not known: neither answer would be true, so no reply is given.
+            _group.ForEach(slice => slice.Job.Call.Fail(e));
+        }
+
+        _group.Clear();
+        lock (_lock)
+        {
+            if (_queue.Count == 0)
+                _isScheduled = false;
+            else
+                workers.Post(Run);
+        }
+    }
+
+    private void Gather()
+    {
+        var puts = 0;
+        var bytes = 0L;
+        lock (_lock)
+        {
+            while (_queue.TryPeek(out var job) && puts < options.MaxGroupPuts && bytes < options.MaxGroupBytes)
+            {
+                var from = job.Next;
+                while (job.Next < job.Items.Count && puts < options.MaxGroupPuts && bytes < options.MaxGroupBytes)
+                {
+                    bytes += PutJob.BytesOf(job.Items[job.Next++]);
+                    puts++;
+                }
+
+                _group.Add(new Slice(job, from, job.Next));
+                if (job.Next == job.Items.Count)
+                    _queue.Dequeue();
+            }
+
+            _queuedPuts -= puts;
+            _queuedBytes -= bytes;
+        }
+    }
+
+    /// <summary>Fills in the replies. Throws only where it is open whether the group is on the disk.</summary>
+    private void Commit()
+    {
+        ShardWriter writer;
+        try
+        {
+            writer = file.Writer(files.FileCacheKiB);
+        }
+        catch (Exception e) when (e is SqliteException or InvalidDataException)
+        {
+            Refuse(e);
+            return;
+        }
+
+        foreach (var (job, from, to) in _group)
+        {
+            for (var i = from; i < to; i++)
+                _gates.Add(job.Items[i].Barrier);
+        }
+
+        _gates.Enter();
+        var isCommitting = false;
+        try
+        {
+            writer.Begin();
+            foreach (var (job, from, to) in _group)
+            {
+                if (job.Call.IsCancelled)
+                {
+                    job.Call.Skip();
+                    continue;
+                }
+
+                for (var i = from; i < to; i++)
+                    job.Call.Reply(job.Items[i].Position, Put(writer, job.Items[i]));
+            }
+
+            isCommitting = true;
+            writer.Commit();
+            file.Publish(writer.Counts);
+        }
+        catch (Exception e)
+        {
+            try
+            {
+                writer.Rollback();
+            }
+            catch (SqliteException)
+            {
+                // The first failure is the one to report; the next BEGIN fails where the transaction lingers.
+            }
+
+            // A commit that failed for lack of space wrote no commit mark. After any other failure of the commit
+            // itself a recovery might still find it.
+            if (isCommitting && e is not SqliteException { IsFull: true })
+                throw new UncertainCommitException(e);
+            if (e is not (SqliteException or InvalidDataException))
+                throw;
+            Refuse(e);
+        }
+        finally
+        {
+            _gates.Exit();
+        }
+    }
+
+    private PutReply Put(ShardWriter writer, in PutJob.Item item)
+    {
+        if (item.Command.Stamp.Epoch < item.Barrier.Epoch)
+            return PutReply.NewStaleEpoch(item.Barrier.Epoch, item.Barrier.ToldOption);
+        var document = item.Command.Document;
+        return file.Registration.Range.Contains(document.Key)
+            ? writer.Put(document)
+            : PutReply.NewRefused(Refusals.WrongShard(document.Key, file.Registration.Store, file.Registration.Range));
+    }
+
+    private void Refuse(Exception cause)
+    {
+        file.CountFailed(_group.Sum(slice => slice.To - slice.From));
+        ReplyAll(PutReply.NewRefused(Refusals.Of(cause)));
+    }
+
+    private void ReplyAll(PutReply reply)
+    {
+        foreach (var (job, from, to) in _group)
+        {
+            for (var i = from; i < to; i++)
+                job.Call.Reply(job.Items[i].Position, reply);
+        }
+    }
+
+    private readonly record struct Slice(PutJob Job, int From, int To);
+}

@@ -1,0 +1,155 @@
+using System.Buffers;
+using System.Buffers.Binary;
+using Miroir.Core;
+using Miroir.Stores.Sqlite.Native;
+
+namespace Miroir.Stores.Sqlite;
+
+/// <summary>One connection that reads a shard's file. It sees only what is on the disk, and keeps no snapshot between calls.</summary>
+internal sealed class ShardReader : IDisposable
+{
+    private const int FirstBufferBytes = 64 << 10;
+
+    private readonly Database _database;
+    private readonly Statement _begin;
+    private readonly Statement _end;
+    private readonly Statement _find;
+    private readonly Statement _entries;
+    private readonly Statement _documents;
+    private int _cacheKiB;
+
+    public ShardReader(string path, int cacheKiB)
+    {
+        _database = Database.Open(path, new() { Access = DatabaseAccess.ReadOnly, CacheKiB = cacheKiB });
+        _cacheKiB = cacheKiB;
+        try
+        {
+            const string Columns = "e.key, e.term, e.clock, e.deleted, e.digest, e.op, e.origin";
+            const string WithBody = $"SELECT {Columns}, b.body FROM entries e LEFT JOIN bodies b ON b.id = e.body";
+            const string Page = "WHERE (e.hash, e.key) > (?1, ?2) AND e.hash <= ?3 ORDER BY e.hash, e.key LIMIT ?4";
+            _begin = _database.Prepare("BEGIN");
+            _end = _database.Prepare("COMMIT");
+            _find = _database.Prepare($"{WithBody} WHERE e.hash = ?1 AND e.key = ?2");
+            _entries = _database.Prepare($"SELECT {Columns} FROM entries e {Page}");
+            _documents = _database.Prepare($"{WithBody} {Page}");
+        }
+        catch
+        {
+            _database.Dispose();
+            throw;
+        }
+    }
+
+    public void SetCache(int cacheKiB)
+    {
+        if (cacheKiB == _cacheKiB)
+            return;
+        _database.Execute(FormattableString.Invariant($"PRAGMA cache_size = -{cacheKiB}"));
+        _cacheKiB = cacheKiB;
+    }
+
+    /// <summary>From here to <see cref="End"/> all reads see the same snapshot.</summary>
+    public void Begin() => _begin.Execute();
+
+    public void End()
+    {
+        if (_database.InTransaction)
+            _end.Execute();
+    }
+
+    public Document? Find(Key key)
+    {
+        _find.Bind(1, ShardSchema.ToStored(key.Hash)).BindText(2, key.Span);
+        try
+        {
+            return _find.Step() ? new Document(ReadEntry(_find, key), _find.Text(7).ToArray()) : null;
+        }
+        finally
+        {
+            _find.Reset();
+        }
+    }
+
+    public ScanPage Page(ScanCommand command)
+    {
+        var statement = command.WithBodies ? _documents : _entries;
+        // An empty key sorts below every real one of its hash.
+        var isBehind = command.After is not null && command.After.Hash >= command.Range.Lo;
+        statement
+            .Bind(1, ShardSchema.ToStored(isBehind ? command.After!.Hash : command.Range.Lo))
+            .BindText(2, isBehind ? command.After!.Span : [])
+            .Bind(3, ShardSchema.ToStored(command.Range.Last))
+            .Bind(4, command.MaxEntries + 1L);
+        try
+        {
+            return command.WithBodies ? Documents(statement, command) : Entries(statement, command.MaxEntries);
+        }
+        finally
+        {
+            statement.Reset();
+        }
+    }
+
+    public void Dispose() => _database.Dispose();
+
+    private static ScanPage Entries(Statement statement, int max)
+    {
+        var entries = new List<Entry>();
+        while (statement.Step())
+        {
+            if (entries.Count == max)
+                return new ScanPage([.. entries], [], false);
+            entries.Add(ReadEntry(statement, Key.OfBytes(statement.Text(0))));
+        }
+
+        return new ScanPage([.. entries], [], true);
+    }
+
+    private static ScanPage Documents(Statement statement, ScanCommand command)
+    {
+        var entries = new List<Entry>();
+        var ends = new List<int>();
+        var bytes = new ArrayBufferWriter<byte>(Math.Clamp(command.MaxBytes, 1, FirstBufferBytes));
+        var isLast = true;
+        while (statement.Step())
+        {
+            var body = statement.Text(7);
+            var isFull =
+                entries.Count == command.MaxEntries
+                || (entries.Count > 0 && (long)bytes.WrittenCount + body.Length > command.MaxBytes);
+            if (isFull)
+            {
+                isLast = false;
+                break;
+            }
+
+            entries.Add(ReadEntry(statement, Key.OfBytes(statement.Text(0))));
+            bytes.Write(body);
+            ends.Add(bytes.WrittenCount);
+        }
+
+        // One array for the whole page: its documents travel together.
+        var bodies = new ReadOnlyMemory<byte>[ends.Count];
+        for (var i = 0; i < bodies.Length; i++)
+            bodies[i] = bytes.WrittenMemory[(i == 0 ? 0 : ends[i - 1])..ends[i]];
+        return new ScanPage([.. entries], bodies, isLast);
+    }
+
+    private static Entry ReadEntry(Statement row, Key key)
+    {
+        var digest = row.Blob(4);
+        var operation = row.Blob(5);
+        if (digest.Length != 16 || operation.Length != 16)
+            throw new InvalidDataException(
+                $"the entry of key \"{key}\" has a digest of {digest.Length} and an operation id of {operation.Length} bytes, not 16"
+            );
+        return new Entry(
+            key,
+            new DocumentVersion(row.Int64(1), row.Int64(2)),
+            row.Int64(3) != 0,
+            new Digest(BinaryPrimitives.ReadUInt64BigEndian(digest), BinaryPrimitives.ReadUInt64BigEndian(digest[8..])),
+            new Guid(operation, bigEndian: true),
+            (Origin)row.Int64(6)
+        );
+    }
+}

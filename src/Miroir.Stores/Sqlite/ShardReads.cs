@@ -1,0 +1,212 @@
+using Miroir.Core;
+using Miroir.Stores.Sqlite.Native;
+
+namespace Miroir.Stores.Sqlite;
+
+/// <summary>Reads, pages and status. Each blocks for as long as the disk takes; gates are held while rows are read.</summary>
+internal static class ShardReads
+{
+    /// <summary>Fills in the replies, file by file, each in one snapshot.</summary>
+    public static ReadReply[] Read(
+        ShardFiles files,
+        IReadOnlyList<ReadCommand> commands,
+        RouteBarrier[] barriers,
+        ReadReply[] replies
+    )
+    {
+        if (commands.Count == 1)
+        {
+            ReadFrom(files, commands[0].Store, [0], commands, barriers, replies);
+            return replies;
+        }
+
+        foreach (var group in Enumerable.Range(0, commands.Count).GroupBy(i => commands[i].Store))
+            ReadFrom(files, group.Key, [.. group], commands, barriers, replies);
+        return replies;
+    }
+
+    public static ScanReply Scan(ShardFiles files, ScanCommand command, RouteBarrier barrier)
+    {
+        ScanReply StaleOr(ScanReply other) =>
+            command.Stamp.Epoch < barrier.Epoch
+                ? ScanReply.NewScanStaleEpoch(barrier.Epoch, barrier.ToldOption)
+                : other;
+
+        if (!files.TryGet(command.Store, out var file) || !files.TryEnter(file))
+            return StaleOr(ScanReply.ScanNotServing);
+        try
+        {
+            return With<ScanReply>(
+                files,
+                file,
+                reader =>
+                {
+                    barrier.EnterShared();
+                    try
+                    {
+                        return command.Stamp.Epoch < barrier.Epoch
+                            ? ScanReply.NewScanStaleEpoch(barrier.Epoch, barrier.ToldOption)
+                            : ScanReply.NewPage(reader.Page(command));
+                    }
+                    finally
+                    {
+                        barrier.ExitShared();
+                    }
+                },
+                refusal => StaleOr(ScanReply.NewScanRefused(refusal))
+            );
+        }
+        finally
+        {
+            files.Exit(file);
+        }
+    }
+
+    /// <summary>In the order of index, generation and shard. Counts of a file that can't be read are 0.</summary>
+    public static StoreStatus[] Status(ShardFiles files)
+    {
+        var statuses = new List<StoreStatus>();
+        var ordered = files
+            .All()
+            .OrderBy(file => file.Registration.Store.Index, StringComparer.Ordinal)
+            .ThenBy(file => file.Registration.Store.Generation)
+            .ThenBy(file => file.Registration.Store.Shard);
+        foreach (var file in ordered)
+        {
+            if (!files.TryEnter(file))
+                continue;
+            try
+            {
+                var store = file.Registration;
+                var counts = file.Counts ?? CountsOf(files, file);
+                statuses.Add(
+                    new StoreStatus(
+                        store.Store,
+                        store.Range,
+                        store.Incarnation,
+                        store.Migration,
+                        store.Attempt,
+                        counts.Documents,
+                        counts.Tombstones,
+                        file.Bytes(),
+                        file.FailedPuts
+                    )
+                );
+            }
+            finally
+            {
+                files.Exit(file);
+            }
+        }
+
+        return [.. statuses];
+    }
+
+    private static void ReadFrom(
+        ShardFiles files,
+        ShardId store,
+        int[] positions,
+        IReadOnlyList<ReadCommand> commands,
+        RouteBarrier[] barriers,
+        ReadReply[] replies
+    )
+    {
+        if (!files.TryGet(store, out var file) || !files.TryEnter(file))
+        {
+            FillIn(_ => ReadReply.ReadNotServing);
+            return;
+        }
+
+        try
+        {
+            var gates = new SharedGates();
+            foreach (var position in positions)
+                gates.Add(barriers[position]);
+            With(
+                files,
+                file,
+                reader =>
+                {
+                    gates.Enter();
+                    try
+                    {
+                        if (positions.Length > 1)
+                            reader.Begin();
+                        FillIn(position => Find(reader, file.Registration, commands[position].Key));
+                        return true;
+                    }
+                    finally
+                    {
+                        reader.End();
+                        gates.Exit();
+                    }
+                },
+                refusal =>
+                {
+                    FillIn(_ => ReadReply.NewReadRefused(refusal));
+                    return false;
+                }
+            );
+        }
+        finally
+        {
+            files.Exit(file);
+        }
+
+        void FillIn(Func<int, ReadReply> reply)
+        {
+            foreach (var position in positions)
+            {
+                var barrier = barriers[position];
+                replies[position] =
+                    commands[position].Stamp.Epoch < barrier.Epoch
+                        ? ReadReply.NewReadStaleEpoch(barrier.Epoch, barrier.ToldOption)
+                        : reply(position);
+            }
+        }
+    }
+
+    private static ReadReply Find(ShardReader reader, StoreRegistration store, Key key)
+    {
+        if (!store.Range.Contains(key))
+            return ReadReply.NewReadRefused(Refusals.WrongShard(key, store.Store, store.Range));
+        return reader.Find(key) is { } document ? ReadReply.NewFound(document) : ReadReply.Absent;
+    }
+
+    private static ShardCounts CountsOf(ShardFiles files, ShardFile file)
+    {
+        try
+        {
+            file.Open(files.FileCacheKiB);
+            return file.Counts ?? default;
+        }
+        catch (Exception e) when (e is SqliteException or InvalidDataException)
+        {
+            // Those who read or write it are told; here the store is listed all the same.
+            return default;
+        }
+    }
+
+    /// <summary>Runs on a reader of the file, which the caller has entered.</summary>
+    private static T With<T>(ShardFiles files, ShardFile file, Func<ShardReader, T> read, Func<Refusal, T> refused)
+    {
+        ShardReader? reader = null;
+        var isUsable = false;
+        try
+        {
+            reader = file.Borrow(files.FileCacheKiB);
+            var answer = read(reader);
+            isUsable = true;
+            return answer;
+        }
+        catch (Exception e) when (e is SqliteException or InvalidDataException)
+        {
+            return refused(Refusals.Of(e));
+        }
+        finally
+        {
+            if (reader is not null)
+                file.Return(reader, isUsable);
+        }
+    }
+}

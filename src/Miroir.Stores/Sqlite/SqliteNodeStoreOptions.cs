@@ -1,0 +1,76 @@
+using Miroir.Stores.Sqlite.Native;
+
+namespace Miroir.Stores.Sqlite;
+
+/// <summary>Bounds of a <see cref="SqliteNodeStore"/>. The defaults suit a node with hundreds of shards.</summary>
+public sealed record SqliteNodeStoreOptions
+{
+    /// <summary>What a commit waits for. Anything but Full may lose acknowledged writes with the power: for tests alone.</summary>
+    public Synchronous Synchronous { get; init; } = Synchronous.Full;
+
+    /// <summary>Pages of 4 KiB that one shard's file may have; puts beyond are refused as DiskFull. Null: no limit.</summary>
+    public long? MaxPageCount { get; init; }
+
+    /// <summary>MiB for the page caches of all shard files together.</summary>
+    public int CacheBudgetMiB { get; init; } = 256;
+
+    /// <summary>Pages in a shard file's write-ahead log after which a commit copies them into the file.</summary>
+    public int WalAutoCheckpointPages { get; init; } = 4000;
+
+    /// <summary>Bytes of a write-ahead log that stay allocated after a checkpoint.</summary>
+    public long JournalSizeLimitBytes { get; init; } = 32L << 20;
+
+    /// <summary>Shard files open at a time; the one that was idle for longest is closed for the next.</summary>
+    public int MaxOpenFiles { get; init; } = 128;
+
+    /// <summary>Threads that commit: so many files can sync at the same time.</summary>
+    public int WriterThreads { get; init; } = 8;
+
+    /// <summary>Reads and scan pages under way at a time; others wait for their turn.</summary>
+    public int MaxConcurrentReads { get; init; } = 8;
+
+    /// <summary>Puts in one transaction at most.</summary>
+    public int MaxGroupPuts { get; init; } = 2000;
+
+    /// <summary>Bytes of bodies after which a transaction takes no further put.</summary>
+    public long MaxGroupBytes { get; init; } = 4L << 20;
+
+    /// <summary>Puts that may wait for one shard's file; further calls are refused as Overloaded.</summary>
+    public int MaxQueuedPuts { get; init; } = 20_000;
+
+    /// <summary>Bytes of bodies that may wait for one shard's file; further calls are refused as Overloaded.</summary>
+    public long MaxQueuedBytes { get; init; } = 64L << 20;
+
+    /// <summary>How long closing waits for calls that are under way.</summary>
+    public TimeSpan CloseTimeout { get; init; } = TimeSpan.FromSeconds(30);
+
+    internal void Check()
+    {
+        AtLeastOne(nameof(CacheBudgetMiB), CacheBudgetMiB);
+        AtLeastOne(nameof(WalAutoCheckpointPages), WalAutoCheckpointPages);
+        AtLeastOne(nameof(MaxOpenFiles), MaxOpenFiles);
+        AtLeastOne(nameof(WriterThreads), WriterThreads);
+        AtLeastOne(nameof(MaxConcurrentReads), MaxConcurrentReads);
+        AtLeastOne(nameof(MaxGroupPuts), MaxGroupPuts);
+        AtLeastOne(nameof(MaxGroupBytes), MaxGroupBytes);
+        AtLeastOne(nameof(MaxQueuedPuts), MaxQueuedPuts);
+        AtLeastOne(nameof(MaxQueuedBytes), MaxQueuedBytes);
+    }
+
+    internal DatabaseOptions Writer(DatabaseAccess access, int cacheKiB) =>
+        new()
+        {
+            Access = access,
+            Synchronous = Synchronous,
+            MaxPageCount = MaxPageCount,
+            CacheKiB = cacheKiB,
+            WalAutoCheckpointPages = WalAutoCheckpointPages,
+            JournalSizeLimitBytes = JournalSizeLimitBytes,
+        };
+
+    private static void AtLeastOne(string name, long value)
+    {
+        if (value < 1)
+            throw new ArgumentOutOfRangeException(name, value, $"{name} must be 1 or more.");
+    }
+}
