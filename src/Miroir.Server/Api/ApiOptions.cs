@@ -52,6 +52,5 @@ public sealed record ApiOptions
     public int NamedFailures { get; init; } = 20;
 
     /// <summary>What <c>/version</c> tells.</summary>
-    public string Version { get; init; } =
-        Assembly.GetExecutingAssembly().GetName().Version?.ToString(3) ?? "0.0.0";
+    public string Version { get; init; } = Assembly.GetExecutingAssembly().GetName().Version?.ToString(3) ?? "0.0.0";
 }

@@ -131,14 +131,25 @@ internal sealed class DocumentScanner(string primaryKey, int maxDepth)
                 }
                 catch (InvalidOperationException)
                 {
-                    return (null, Wrong("a document id must be valid Unicode; this one holds half of a surrogate pair", place));
+                    return (
+                        null,
+                        Wrong("a document id must be valid Unicode; this one holds half of a surrogate pair", place)
+                    );
                 }
-            case JsonTokenType.Number when raw.IndexOfAnyExceptInRange((byte)'0', (byte)'9') is var at && (at < 0 || (at == 0 && raw[0] == '-' && raw[1..].IndexOfAnyExceptInRange((byte)'0', (byte)'9') < 0)):
+            case JsonTokenType.Number
+                when raw.IndexOfAnyExceptInRange((byte)'0', (byte)'9') is var at
+                    && (
+                        at < 0
+                        || (at == 0 && raw[0] == '-' && raw[1..].IndexOfAnyExceptInRange((byte)'0', (byte)'9') < 0)
+                    ):
                 if (raw.SequenceEqual("-0"u8))
                     raw = "0"u8;
                 return raw.Length <= Key.MaxLength
                     ? (Key.OfBytes(raw), null)
-                    : (null, Wrong($"a document id is 1 to {Key.MaxLength} bytes; this one has {raw.Length} digits", place));
+                    : (
+                        null,
+                        Wrong($"a document id is 1 to {Key.MaxLength} bytes; this one has {raw.Length} digits", place)
+                    );
             case JsonTokenType.Number:
                 return (
                     null,

@@ -5,14 +5,7 @@ using Miroir.Server.Http;
 namespace Miroir.Server.Api;
 
 /// <summary>What <c>POST documents/fetch</c> asks for.</summary>
-internal sealed record FetchBody(
-    long Offset,
-    long Limit,
-    string[] Fields,
-    List<Key>? Ids,
-    bool Vectors,
-    bool Searches
-)
+internal sealed record FetchBody(long Offset, long Limit, string[] Fields, List<Key>? Ids, bool Vectors, bool Searches)
 {
     public static FetchBody Of(ReadOnlyMemory<byte> body)
     {

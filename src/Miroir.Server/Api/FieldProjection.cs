@@ -98,7 +98,9 @@ internal sealed class FieldProjection
     private static string[] Below(string[] wanted, string name) =>
         [
             .. wanted
-                .Where(w => w.Length > name.Length + 1 && w[name.Length] == '.' && w.StartsWith(name, StringComparison.Ordinal))
+                .Where(w =>
+                    w.Length > name.Length + 1 && w[name.Length] == '.' && w.StartsWith(name, StringComparison.Ordinal)
+                )
                 .Select(w => w[(name.Length + 1)..]),
         ];
 

@@ -33,9 +33,7 @@ internal static class IndexNames
     public static IndexInfo Known(IDocuments documents, string uid)
     {
         var index = documents.Table.TryIndex(CheckUid(uid));
-        return index.IsSome
-            ? index.Value
-            : throw new RefusedException("index_not_found", $"there is no index `{uid}`");
+        return index.IsSome ? index.Value : throw new RefusedException("index_not_found", $"there is no index `{uid}`");
     }
 
     public static Key CheckKey(string id)

@@ -190,9 +190,7 @@ internal static class IndexRoutes
     {
         ApiQuery.Of(http.Request, "customMetadata");
         RequestBody.Format(http.Request, ndjson: false);
-        return JsonFields.Parse(
-            await RequestBody.ReadAllAsync(http, JsonFields.MaxBodyBytes, http.RequestAborted)
-        );
+        return JsonFields.Parse(await RequestBody.ReadAllAsync(http, JsonFields.MaxBodyBytes, http.RequestAborted));
     }
 
     private static void Write(Utf8JsonWriter json, IndexInfo index)

@@ -50,7 +50,10 @@ internal static class RawPath
                 if (i + 2 >= part.Length)
                     throw Wrong(part, "ends in half a percent escape");
                 if (!char.IsAsciiHexDigit(part[i + 1]) || !char.IsAsciiHexDigit(part[i + 2]))
-                    throw Wrong(part, "has a `%` without two hexadecimal digits behind it (write `%25` for a percent sign)");
+                    throw Wrong(
+                        part,
+                        "has a `%` without two hexadecimal digits behind it (write `%25` for a percent sign)"
+                    );
                 bytes[length++] = Convert.ToByte(part.Substring(i + 1, 2), 16);
                 i += 2;
             }

@@ -71,9 +71,7 @@ internal static class ReadRoutes
         IndexNames.Known(api.Documents, uid);
         ApiQuery.Of(http.Request, "consistency");
         RequestBody.Format(http.Request, ndjson: false);
-        var body = FetchBody.Of(
-            await RequestBody.ReadAllAsync(http, JsonFields.MaxBodyBytes, http.RequestAborted)
-        );
+        var body = FetchBody.Of(await RequestBody.ReadAllAsync(http, JsonFields.MaxBodyBytes, http.RequestAborted));
         if (body.Searches)
             throw NoSearch();
         NoVectors(body.Vectors);
@@ -170,9 +168,7 @@ internal static class ReadRoutes
             );
         var found = new List<Document>();
         foreach (var some in ids.Distinct().Chunk(ReadsInFlight))
-        foreach (
-            var document in await Task.WhenAll(some.Select(key => ReadAsync(api, uid, key, consistency, cancel)))
-        )
+        foreach (var document in await Task.WhenAll(some.Select(key => ReadAsync(api, uid, key, consistency, cancel))))
             if (document is not null)
                 found.Add(document);
         return found;
@@ -222,7 +218,10 @@ internal static class ReadRoutes
     private static void NoVectors(bool asked)
     {
         if (asked)
-            throw new RefusedException("not_implemented", "Miroir keeps documents only: there are no vectors to retrieve");
+            throw new RefusedException(
+                "not_implemented",
+                "Miroir keeps documents only: there are no vectors to retrieve"
+            );
     }
 
     private static RefusedException NoSearch() =>

@@ -20,19 +20,28 @@ internal static class RequestBody
     {
         var accepted = ndjson ? "`application/json` or `application/x-ndjson`" : "`application/json`";
         if (request.Headers.ContentEncoding.ToString() is not ("" or "identity") and var encoding)
-            throw new RefusedException("invalid_content_type", $"content encoding `{encoding}` is not taken: send the body plain");
+            throw new RefusedException(
+                "invalid_content_type",
+                $"content encoding `{encoding}` is not taken: send the body plain"
+            );
         if (string.IsNullOrEmpty(request.ContentType))
             throw new RefusedException("missing_content_type", $"a content type is missing: expected {accepted}");
         if (MediaTypeHeaderValue.TryParse(request.ContentType, out var type))
         {
             if (type.Charset.HasValue && !type.Charset.Equals("utf-8", StringComparison.OrdinalIgnoreCase))
-                throw new RefusedException("invalid_content_type", $"charset `{type.Charset}` is not taken: send UTF-8");
+                throw new RefusedException(
+                    "invalid_content_type",
+                    $"charset `{type.Charset}` is not taken: send UTF-8"
+                );
             if (type.MediaType.Equals("application/json", StringComparison.OrdinalIgnoreCase))
                 return BodyFormat.Json;
             if (ndjson && type.MediaType.Equals("application/x-ndjson", StringComparison.OrdinalIgnoreCase))
                 return BodyFormat.Ndjson;
         }
-        throw new RefusedException("invalid_content_type", $"content type `{request.ContentType}` is not taken: expected {accepted}");
+        throw new RefusedException(
+            "invalid_content_type",
+            $"content type `{request.ContentType}` is not taken: expected {accepted}"
+        );
     }
 
     /// <summary>Lifts the server's own limit: the routes here have theirs.</summary>
@@ -43,7 +52,11 @@ internal static class RequestBody
     }
 
     /// <summary>All of the body, without a byte order mark, in memory that is not used for anything else.</summary>
-    public static async Task<ReadOnlyMemory<byte>> ReadAllAsync(HttpContext http, long maxBytes, CancellationToken cancel)
+    public static async Task<ReadOnlyMemory<byte>> ReadAllAsync(
+        HttpContext http,
+        long maxBytes,
+        CancellationToken cancel
+    )
     {
         LiftServerLimit(http);
         if (http.Request.ContentLength > maxBytes)

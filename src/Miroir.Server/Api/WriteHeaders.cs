@@ -24,7 +24,9 @@ internal readonly record struct WriteHeaders(Condition Condition, Guid? Operatio
         if (noneMatch != "")
             return noneMatch == "*"
                 ? Condition.IfAbsent
-                : throw Wrong($"If-None-Match of a write must be `*` (only where there is no document), not `{noneMatch}`");
+                : throw Wrong(
+                    $"If-None-Match of a write must be `*` (only where there is no document), not `{noneMatch}`"
+                );
         if (match == "")
             return Condition.Always;
         if (match == "*")

@@ -57,9 +57,7 @@ public sealed class SqliteTaskLog : ITaskLog
             var owner = writing.QueryInt64("SELECT value FROM setting WHERE name = 'router'");
             if (owner is { } other && other != router)
                 throw new ArgumentException($"{file} has the tasks of router {other}, not {router}", nameof(router));
-            writing.Execute(
-                FormattableString.Invariant($"INSERT OR IGNORE INTO setting VALUES ('router', {router})")
-            );
+            writing.Execute(FormattableString.Invariant($"INSERT OR IGNORE INTO setting VALUES ('router', {router})"));
             next = reserved = writing.QueryInt64("SELECT value FROM setting WHERE name = 'reserved'") ?? 0;
             count = writing.QueryInt64("SELECT count(*) FROM task") ?? 0;
             insert = writing.Prepare(TaskRows.Insert);
@@ -175,7 +173,9 @@ public sealed class SqliteTaskLog : ITaskLog
     {
         var until = next + Math.Max(BlockSize, atLeast);
         if (until > TaskUid.MaxCount)
-            throw new InvalidOperationException($"router {Router} has given out all its {TaskUid.MaxCount} task numbers");
+            throw new InvalidOperationException(
+                $"router {Router} has given out all its {TaskUid.MaxCount} task numbers"
+            );
         writing.Execute("PRAGMA synchronous = FULL");
         try
         {
