@@ -36,7 +36,7 @@ internal static class PeerAnswers
             var (status, code) = e switch
             {
                 WireException { Fault: WireFault.TooLarge } => (413, "payload_too_large"),
-                WireException or System.Text.Json.JsonException => (400, "malformed_frame"),
+                WireException or System.Text.Json.JsonException or FormatException => (400, "malformed_frame"),
                 BadHttpRequestException bad => (bad.StatusCode, "bad_request"),
                 UnreachableException => (503, "peer_unavailable"),
                 OperationCanceledException => (504, "request_timeout"),

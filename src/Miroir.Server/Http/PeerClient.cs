@@ -5,42 +5,6 @@ using Miroir.Server.Wire;
 
 namespace Miroir.Server.Http;
 
-/// <summary>How calls travel: connections that several peers' clients share.</summary>
-internal sealed class PeerTransport : IDisposable
-{
-    public PeerTransport(WireLimits limits, Version version)
-    {
-        Limits = limits;
-        Version = version;
-        Invoker = new HttpMessageInvoker(
-            new SocketsHttpHandler
-            {
-                UseProxy = false,
-                UseCookies = false,
-                AllowAutoRedirect = false,
-                AutomaticDecompression = DecompressionMethods.None,
-                ActivityHeadersPropagator = null,
-                EnableMultipleHttp2Connections = true,
-                // Large enough that a scan on a fast link is not paced by window updates.
-                InitialHttp2StreamWindowSize = 4 << 20,
-                ConnectTimeout = limits.ConnectTimeout,
-                KeepAlivePingPolicy = HttpKeepAlivePingPolicy.WithActiveRequests,
-                KeepAlivePingDelay = limits.PingTimeout,
-                KeepAlivePingTimeout = limits.PingTimeout,
-                PooledConnectionIdleTimeout = TimeSpan.FromMinutes(2),
-            }
-        );
-    }
-
-    public WireLimits Limits { get; }
-
-    public Version Version { get; }
-
-    public HttpMessageInvoker Invoker { get; }
-
-    public void Dispose() => Invoker.Dispose();
-}
-
 /// <summary>
 /// One peer behind one address. Whatever keeps its answer from coming is an <see cref="UnreachableException"/>; an
 /// answer of somebody else is a <see cref="WrongPeerException"/> that names the address and who was expected.
@@ -90,6 +54,37 @@ internal sealed class PeerClient(PeerTransport transport, string header, string 
         }
     }
 
+    /// <summary>A request of commands, and a reply to each.</summary>
+    public async Task<TReply[]> Batch<TCommand, TReply>(
+        string path,
+        IReadOnlyList<TCommand> commands,
+        FrameCodec<TCommand> commandCodec,
+        FrameCodec<TReply> replyCodec,
+        CancellationToken cancel
+    )
+    {
+        if (commands.Count == 0)
+            return [];
+        var writer = new FrameWriter();
+        for (var i = 0; i < commands.Count; i++)
+            commandCodec.Write(writer, commands[i]);
+        var replies = await Call(
+            HttpMethod.Post,
+            path,
+            new FrameContent(writer.Written),
+            body => replyCodec.ReadAll(body.Span, commands.Count),
+            cancel
+        );
+        // Given back only here: where the call failed, its sending may still be reading the buffer.
+        writer.Dispose();
+        return replies.Length == commands.Count
+            ? replies
+            : throw new UnreachableException(
+                peer,
+                $"its answer can't be read: {replies.Length} replies to {commands.Count} commands"
+            );
+    }
+
     /// <summary>The head of an answer, checked; its body is still to be read.</summary>
     public async Task<HttpResponseMessage> Send(
         HttpMethod method,
@@ -124,8 +119,11 @@ internal sealed class PeerClient(PeerTransport transport, string header, string 
         e switch
         {
             UnreachableException => e,
-            WireException => new UnreachableException(peer, $"its answer can't be read: {e.Message}", e),
-            JsonException => new UnreachableException(peer, $"its answer can't be read: {e.Message}", e),
+            WireException or JsonException or FormatException and not UriFormatException => new UnreachableException(
+                peer,
+                $"its answer can't be read: {e.Message}",
+                e
+            ),
             OperationCanceledException when cancel.IsCancellationRequested => new UnreachableException(
                 peer,
                 "no answer within the caller's limit",

@@ -25,13 +25,14 @@ internal sealed class HttpNode : INode
         this.calls = new PeerClient(calls, PeerHeaders.Node, "node", name, address);
         this.streams = new PeerClient(streams, PeerHeaders.Node, "node", name, address);
         puts = new Coalescer<PutCommand, PutReply>(
-            (commands, cancel) => Batch(NodeRoutes.Put, commands, NodeFrames.PutCommand, NodeFrames.PutReply, cancel),
+            (commands, cancel) =>
+                this.calls.Batch(NodeRoutes.Put, commands, NodeFrames.PutCommand, NodeFrames.PutReply, cancel),
             command => command.Document.Body.Length + 256,
             calls.Limits
         );
         reads = new Coalescer<ReadCommand, ReadReply>(
             (commands, cancel) =>
-                Batch(NodeRoutes.Read, commands, NodeFrames.ReadCommand, NodeFrames.ReadReply, cancel),
+                this.calls.Batch(NodeRoutes.Read, commands, NodeFrames.ReadCommand, NodeFrames.ReadReply, cancel),
             _ => 256,
             calls.Limits
         );
@@ -61,16 +62,16 @@ internal sealed class HttpNode : INode
         var replies = new List<BarrierReply>(commands.Count);
         foreach (var part in commands.Chunk(NodeRoutes.MaxCommands))
             replies.AddRange(
-                await Batch(NodeRoutes.Barriers, part, NodeFrames.BarrierCommand, NodeFrames.BarrierReply, cancel)
+                await calls.Batch(NodeRoutes.Barriers, part, NodeFrames.BarrierCommand, NodeFrames.BarrierReply, cancel)
             );
         return [.. replies];
     }
 
     public async Task<MakeReply> Make(MakeCommand command, CancellationToken cancel) =>
-        (await Batch(NodeRoutes.Make, [command], StoreFrames.MakeCommand, StoreFrames.MakeReply, cancel))[0];
+        (await calls.Batch(NodeRoutes.Make, [command], StoreFrames.MakeCommand, StoreFrames.MakeReply, cancel))[0];
 
     public async Task<DropReply> Drop(DropCommand command, CancellationToken cancel) =>
-        (await Batch(NodeRoutes.Drop, [command], StoreFrames.DropCommand, StoreFrames.DropReply, cancel))[0];
+        (await calls.Batch(NodeRoutes.Drop, [command], StoreFrames.DropCommand, StoreFrames.DropReply, cancel))[0];
 
     public IAsyncEnumerable<ScanReply> Scan(ScanCommand command, CancellationToken cancel) =>
         Stream(NodeRoutes.Scan, command, ScanFrames.ScanCommand, ScanFrames.ScanReply, cancel);
@@ -108,36 +109,6 @@ internal sealed class HttpNode : INode
         {
             throw calls.Explain(e, cancel);
         }
-    }
-
-    private async Task<TReply[]> Batch<TCommand, TReply>(
-        string path,
-        IReadOnlyList<TCommand> commands,
-        FrameCodec<TCommand> commandCodec,
-        FrameCodec<TReply> replyCodec,
-        CancellationToken cancel
-    )
-    {
-        if (commands.Count == 0)
-            return [];
-        var writer = new FrameWriter();
-        for (var i = 0; i < commands.Count; i++)
-            commandCodec.Write(writer, commands[i]);
-        var replies = await calls.Call(
-            HttpMethod.Post,
-            path,
-            new FrameContent(writer.Written),
-            body => replyCodec.ReadAll(body.Span, commands.Count),
-            cancel
-        );
-        // Given back only here: where the call failed, its sending may still be reading the buffer.
-        writer.Dispose();
-        return replies.Length == commands.Count
-            ? replies
-            : throw new UnreachableException(
-                calls.Peer,
-                $"its answer can't be read: {replies.Length} replies to {commands.Count} commands"
-            );
     }
 
     private async IAsyncEnumerable<TReply> Stream<TCommand, TReply>(

@@ -27,10 +27,6 @@ namespace Miroir.Server.Wire;
 [JsonSerializable(typeof(MigrationView))]
 [JsonSerializable(typeof(MigrationView[]))]
 [JsonSerializable(typeof(Route[]))]
-[JsonSerializable(typeof(IndexInfo))]
-[JsonSerializable(typeof(RouterInfo))]
-[JsonSerializable(typeof(TableUpdate))]
-[JsonSerializable(typeof(CreateIndexRequest))]
 internal sealed partial class ClusterJson : JsonSerializerContext;
 
 internal sealed class LayoutInfoJson : JsonConverter<LayoutInfo>

@@ -126,7 +126,7 @@ internal static class Fields
     }
 
     public static void OptionalRoute(this FrameWriter writer, FSharpOption<Route>? route) =>
-        writer.Bytes(FSharpOption<Route>.get_IsSome(route) ? RouteJson.ToUtf8(route!.Value) : []);
+        writer.Bytes(FSharpOption<Route>.get_IsSome(route) ? Codec.routeToBytes(route!.Value) : []);
 
     public static FSharpOption<Route>? OptionalRoute(this ref FrameReader reader)
     {
@@ -135,9 +135,10 @@ internal static class Fields
             return FSharpOption<Route>.None;
         try
         {
-            return FSharpOption<Route>.Some(RouteJson.OfUtf8(json.ToArray()));
+            return FSharpOption<Route>.Some(Codec.routeOfBytes(json.ToArray()));
         }
-        catch (JsonException e)
+        catch (Exception e)
+            when (e is JsonException or FormatException or OverflowException or InvalidOperationException)
         {
             throw FrameReader.Bad($"not a route: {e.Message}");
         }

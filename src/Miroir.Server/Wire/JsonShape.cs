@@ -5,6 +5,19 @@ namespace Miroir.Server.Wire;
 /// <summary>Fields of JSON that another process wrote: what is missing or of another type is a JsonException.</summary>
 internal static class JsonShape
 {
+    /// <summary>An object with the fields that are written into it, as UTF-8.</summary>
+    public static byte[] Object(Action<Utf8JsonWriter> fields)
+    {
+        using var buffer = new MemoryStream();
+        using (var json = new Utf8JsonWriter(buffer))
+        {
+            json.WriteStartObject();
+            fields(json);
+            json.WriteEndObject();
+        }
+        return buffer.ToArray();
+    }
+
     public static JsonElement Field(JsonElement json, string name) =>
         json.ValueKind == JsonValueKind.Object && json.TryGetProperty(name, out var value)
             ? value

@@ -6,33 +6,14 @@ using Miroir.Core;
 namespace Miroir.Server.Wire;
 
 /// <summary>
-/// A route as JSON, between processes and in the admin API. Field names are frozen; fields are only added, and a
-/// reader passes over those that it does not know. <c>v</c> is 1; another number is refused.
+/// A route as the admin API shows it. Field names are frozen; fields are only added. <c>v</c> is 1.
 /// </summary>
 internal sealed class RouteJson : JsonConverter<Route>
 {
     private const int Version = 1;
 
-    public static byte[] ToUtf8(Route route)
-    {
-        using var buffer = new MemoryStream();
-        using (var json = new Utf8JsonWriter(buffer))
-            WriteRoute(json, route);
-        return buffer.ToArray();
-    }
-
-    /// <exception cref="JsonException">Not a route; the message says what is wrong with it.</exception>
-    public static Route OfUtf8(ReadOnlyMemory<byte> utf8)
-    {
-        using var document = JsonDocument.Parse(utf8);
-        return ReadRoute(document.RootElement);
-    }
-
-    public override Route Read(ref Utf8JsonReader reader, Type type, JsonSerializerOptions options)
-    {
-        using var document = JsonDocument.ParseValue(ref reader);
-        return ReadRoute(document.RootElement);
-    }
+    public override Route Read(ref Utf8JsonReader reader, Type type, JsonSerializerOptions options) =>
+        throw new NotSupportedException("routes are only shown in this form; processes send them in the core's");
 
     public override void Write(Utf8JsonWriter json, Route value, JsonSerializerOptions options) =>
         WriteRoute(json, value);
@@ -74,49 +55,12 @@ internal sealed class RouteJson : JsonConverter<Route>
         json.WriteEndObject();
     }
 
-    private static Route ReadRoute(JsonElement json)
-    {
-        var version = JsonShape.Field(json, "v").GetInt32();
-        if (version != Version)
-            throw new JsonException($"a route of format {version}; this build reads format {Version}");
-        var stage = JsonShape.Text(json, "stage");
-        var parsed = Stage.Parse(stage);
-        if (parsed.IsNone)
-            throw new JsonException($"`{stage}` is not the stage of a route");
-        var writer = JsonShape.Field(json, "writer");
-        return new Route(
-            ShardIdJson.ReadFields(json),
-            ReadRange(json),
-            JsonShape.Int64(json, "epoch"),
-            parsed.Value,
-            ReadNames(json, "owners"),
-            [
-                .. JsonShape
-                    .Array(json, "targets")
-                    .Select(t => new TargetShard(ShardIdJson.ReadFields(t), ReadRange(t), ReadNames(t, "nodes"))),
-            ],
-            new Writer(
-                JsonShape.Text(writer, "router"),
-                JsonShape.Int64(writer, "incarnation"),
-                JsonShape.Int64(writer, "term")
-            ),
-            [
-                .. JsonShape
-                    .Array(json, "fences")
-                    .Select(f => new RouteStamp(ShardIdJson.ReadFields(f), JsonShape.Int64(f, "epoch"))),
-            ],
-            JsonShape.Int64(json, "migration")
-        );
-    }
-
     // Hashes are unsigned and above 2^53: as hexadecimal text they survive every JSON reader.
     private static void WriteRange(Utf8JsonWriter json, HashRange range)
     {
         json.WritePropertyName("range");
         HashRangeJson.WriteRange(json, range);
     }
-
-    private static HashRange ReadRange(JsonElement json) => HashRangeJson.ReadRange(JsonShape.Field(json, "range"));
 
     private static void WriteNames(Utf8JsonWriter json, string field, string[] names)
     {
@@ -125,17 +69,6 @@ internal sealed class RouteJson : JsonConverter<Route>
             json.WriteStringValue(name);
         json.WriteEndArray();
     }
-
-    private static string[] ReadNames(JsonElement json, string field) =>
-        [
-            .. JsonShape
-                .Array(json, field)
-                .Select(e =>
-                    e.ValueKind == JsonValueKind.String
-                        ? e.GetString()!
-                        : throw new JsonException($"`{field}` must be a list of names")
-                ),
-        ];
 }
 
 /// <summary>A shard's three parts: <c>index</c>, <c>generation</c>, <c>shard</c>.</summary>

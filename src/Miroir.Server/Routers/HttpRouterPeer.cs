@@ -1,0 +1,60 @@
+using Miroir.Core;
+using Miroir.Ports;
+using Miroir.Server.Http;
+using Miroir.Server.Wire;
+
+namespace Miroir.Server.Routers;
+
+/// <summary>Another router behind its wire. Concurrent calls go together in requests.</summary>
+internal sealed class HttpRouterPeer : IRouterPeer
+{
+    private readonly PeerClient peer;
+    private readonly Coalescer<PassedWrite, WriteOutcome> writes;
+    private readonly Coalescer<PassedRead, ReadOutcome> reads;
+
+    public HttpRouterPeer(string name, string address, PeerTransport transport)
+    {
+        peer = new PeerClient(transport, PeerHeaders.Router, "router", name, address.TrimEnd('/'));
+        writes = new Coalescer<PassedWrite, WriteOutcome>(
+            (passed, cancel) =>
+                peer.Batch(RouterRoutes.Write, passed, RouterFrames.WriteCommand, RouterFrames.WriteOutcome, cancel),
+            passed => passed.Command.Body.Length + 256,
+            transport.Limits
+        );
+        reads = new Coalescer<PassedRead, ReadOutcome>(
+            (passed, cancel) =>
+                peer.Batch(RouterRoutes.Read, passed, RouterFrames.ReadCommand, RouterFrames.ReadOutcome, cancel),
+            _ => 256,
+            transport.Limits
+        );
+    }
+
+    public async Task<WriteOutcome[]> Write(
+        IReadOnlyList<WriteCommand> commands,
+        long minRevision,
+        CancellationToken cancel
+    )
+    {
+        PassedWrite[] passed = [.. commands.Select(command => new PassedWrite(command, minRevision))];
+        try
+        {
+            return await writes.Call(passed, cancel);
+        }
+        catch (Exception e)
+        {
+            throw peer.Explain(e, cancel);
+        }
+    }
+
+    public async Task<ReadOutcome> ReadAtWriter(string index, Key key, long minRevision, CancellationToken cancel)
+    {
+        try
+        {
+            return (await reads.Call([new PassedRead(index, key, minRevision)], cancel))[0];
+        }
+        catch (Exception e)
+        {
+            throw peer.Explain(e, cancel);
+        }
+    }
+}

@@ -1,0 +1,49 @@
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Routing;
+using Miroir.Ports;
+using Miroir.Server.Http;
+using Miroir.Server.Wire;
+
+namespace Miroir.Server.Routers;
+
+/// <summary>What a router answers other routers.</summary>
+public static class RouterEndpoints
+{
+    public static void Map(IEndpointRouteBuilder app, string name, IRouterPeer router)
+    {
+        void Post(string path, Func<HttpContext, Task> handler) =>
+            app.MapPost(
+                path,
+                (RequestDelegate)(http => PeerAnswers.Guard(http, PeerHeaders.Router, name, () => handler(http)))
+            );
+
+        Post(
+            RouterRoutes.Write,
+            http =>
+                PeerAnswers.Batch(
+                    http,
+                    RouterFrames.WriteCommand,
+                    RouterFrames.WriteOutcome,
+                    RouterRoutes.MaxCommands,
+                    // Revisions only grow, so waiting for the newest that any of them needs serves all of them.
+                    (passed, cancel) =>
+                        passed.Length == 0
+                            ? Task.FromResult(Array.Empty<Core.WriteOutcome>())
+                            : router.Write([.. passed.Select(p => p.Command)], passed.Max(p => p.MinRevision), cancel)
+                )
+        );
+        Post(
+            RouterRoutes.Read,
+            http =>
+                PeerAnswers.Batch(
+                    http,
+                    RouterFrames.ReadCommand,
+                    RouterFrames.ReadOutcome,
+                    RouterRoutes.MaxCommands,
+                    (passed, cancel) =>
+                        Task.WhenAll(passed.Select(p => router.ReadAtWriter(p.Index, p.Key, p.MinRevision, cancel)))
+                )
+        );
+    }
+}

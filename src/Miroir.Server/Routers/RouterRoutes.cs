@@ -1,0 +1,11 @@
+namespace Miroir.Server.Routers;
+
+/// <summary>Where a router answers other routers.</summary>
+internal static class RouterRoutes
+{
+    public const string Write = "/_miroir/router/v1/write";
+    public const string Read = "/_miroir/router/v1/read";
+
+    /// <summary>Operations in one request at most.</summary>
+    public const int MaxCommands = 65536;
+}
