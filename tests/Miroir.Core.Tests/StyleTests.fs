@@ -103,7 +103,7 @@ let runtimeRules = [
         "timeouts without a clock"
         @"new (CancellationTokenSource|PeriodicTimer|Timer)\((?!\))(?![^;]*([Tt]ime\b|[Cc]lock|[Pp]rovider))"
         "using var limit = new CancellationTokenSource(timeout);"
-    rule "randomness" @"\bnew Random\(\)|Random\.Shared|NewGuid|RandomNumberGenerator" "var id = Guid.NewGuid();"
+    rule "randomness" @"\bnew Random\(\)|Random\.Shared|\bGuid\.NewGuid|RandomNumberGenerator" "var id = Guid.NewGuid();"
     rule
         "an order that changes from run to run"
         @"GetHashCode\(\)|HashCode\.|ImmutableDictionary|ImmutableHashSet"

@@ -1,0 +1,14 @@
+using Miroir.Core;
+
+namespace Miroir.Runtime.Nodes;
+
+internal static class Commands
+{
+    /// <summary>The same scan, starting behind another key.</summary>
+    public static ScanCommand Behind(this ScanCommand scan, Key? after) =>
+        new(scan.Stamp, scan.Store, scan.Range, after, scan.MaxEntries, scan.MaxBytes, scan.WithBodies);
+
+    /// <summary>Whether the same, asked again, may be answered otherwise.</summary>
+    public static bool MayPass(this Refusal refusal) =>
+        refusal.Code is RefusalCode.Overloaded or RefusalCode.Injected or RefusalCode.Failed;
+}

@@ -1,0 +1,111 @@
+using Miroir.Core;
+using Miroir.Ports;
+
+namespace Miroir.Runtime.Nodes;
+
+/// <summary>The members that a reconcile reads from: who they are, whether they still are, and what they hold.</summary>
+internal sealed class ReconcileSources(
+    ReconcileCommand command,
+    INode[] nodes,
+    string self,
+    NodeOptions options,
+    Patience patience,
+    CancellationToken cancel
+)
+{
+    private readonly Guid[] incarnations = Array.ConvertAll(command.Sources, source => source.Incarnation);
+
+    public int Count => nodes.Length;
+
+    public string NameOf(int source) => command.Sources[source].Node;
+
+    public bool IsLocal(int source) => NameOf(source) == self;
+
+    /// <summary>
+    /// Each source serves in the incarnation that it must have, and admits nothing older than this command's epoch.
+    /// Where none was given, the one found first is the one it must keep.
+    /// </summary>
+    public async Task Confirm()
+    {
+        for (var source = 0; source < nodes.Length; source++)
+        {
+            var found = await Incarnation(source);
+            if (incarnations[source] == Guid.Empty)
+            {
+                incarnations[source] = found;
+            }
+            else if (incarnations[source] != found)
+            {
+                throw Failed(
+                    source,
+                    $"is in incarnation {found}, not {incarnations[source]}: it was lost or made anew since it was counted"
+                );
+            }
+        }
+    }
+
+    public SourceStream Stream(int source, bool withBodies, int maxEntries)
+    {
+        var scan = new ScanCommand(
+            command.Stamp,
+            command.Sources[source].Store,
+            command.Range,
+            command.After,
+            maxEntries,
+            options.PageBytes,
+            withBodies
+        );
+        return new SourceStream(nodes[source], command.Sources[source], scan, patience, cancel);
+    }
+
+    /// <summary>What a source has under the keys; UnreachableException where it does not answer.</summary>
+    public Task<ReadReply[]> Read(int source, IEnumerable<Key> keys)
+    {
+        var store = command.Sources[source].Store;
+        var reads = keys.Select(key => new ReadCommand(command.Stamp, store, key)).ToArray();
+        return patience.Ask(NameOf(source), limit => nodes[source].Read(reads, limit), cancel);
+    }
+
+    public ReconcileEndedException Failed(int source, string why) =>
+        ReconcileEndedException.SourceFailed(NameOf(source), $"store {command.Sources[source].Store} {why}");
+
+    private async Task<Guid> Incarnation(int source)
+    {
+        var raise = new BarrierCommand(command.Stamp, command.Sources[source].Store, null);
+        for (var attempt = 1; ; attempt++)
+        {
+            string why;
+            try
+            {
+                var replies = await patience.Ask(
+                    NameOf(source),
+                    limit => nodes[source].RaiseBarriers([raise], limit),
+                    cancel
+                );
+                switch (replies[0])
+                {
+                    case BarrierReply.Confirmed confirmed:
+                        return confirmed.Incarnation;
+                    case BarrierReply.BarrierAbove above:
+                        throw ReconcileEndedException.Stale(above.Epoch);
+                    case BarrierReply.BarrierRefused { Item: var refusal }:
+                        why = $"does not confirm its barrier: {refusal.Message}";
+                        break;
+                    default:
+                        throw Failed(source, "does not serve");
+                }
+            }
+            catch (UnreachableException e)
+            {
+                why = $"does not confirm its barrier: {e.Message}";
+            }
+
+            if (attempt >= patience.Attempts)
+            {
+                throw Failed(source, why);
+            }
+
+            await patience.Pause(attempt, cancel);
+        }
+    }
+}

@@ -1,0 +1,135 @@
+using System.Runtime.CompilerServices;
+using Miroir.Core;
+using Miroir.Ports;
+
+namespace Miroir.Runtime.Nodes;
+
+/// <summary>What a target does to become like its sources: it pulls, and tells how far it is while it does.</summary>
+internal sealed class Reconciler(
+    NodeOptions options,
+    INode self,
+    INodeStore store,
+    INodeDirectory peers,
+    TimeProvider time,
+    IEntropy entropy,
+    Action<string> log
+)
+{
+    private readonly Bulkhead gate = new(options.MaxConcurrentReconciles, options.MaxWaiting);
+
+    public async IAsyncEnumerable<ReconcileReply> Run(
+        ReconcileCommand command,
+        [EnumeratorCancellation] CancellationToken cancel
+    )
+    {
+        using var ending = CancellationTokenSource.CreateLinkedTokenSource(cancel);
+        var tally = new ReconcileTally(command.After);
+        var work = Work(command, tally, ending.Token);
+        try
+        {
+            while (!work.IsCompleted)
+            {
+                using var tick = CancellationTokenSource.CreateLinkedTokenSource(ending.Token);
+                await Task.WhenAny(work, Task.Delay(options.ProgressInterval, time, tick.Token));
+                tick.Cancel();
+                cancel.ThrowIfCancellationRequested();
+                if (!work.IsCompleted)
+                {
+                    yield return ReconcileReply.NewProgress(tally.Latest);
+                }
+            }
+
+            yield return await work;
+        }
+        finally
+        {
+            ending.Cancel();
+            await Task.WhenAny(work);
+        }
+    }
+
+    /// <summary>The whole of it, answering its last reply; throws only where it was cancelled.</summary>
+    private async Task<ReconcileReply> Work(ReconcileCommand command, ReconcileTally tally, CancellationToken cancel)
+    {
+        await Task.Yield();
+        if (Objection(command) is { } objection)
+        {
+            return ReconcileReply.NewReconcileRefused(new Refusal(RefusalCode.Failed, objection));
+        }
+
+        if (!await gate.Enter(cancel))
+        {
+            var full = $"{options.MaxWaiting} reconciles wait already: try again later";
+            return ReconcileReply.NewReconcileRefused(new Refusal(RefusalCode.Overloaded, full));
+        }
+
+        try
+        {
+            return ReconcileReply.NewProgress(await Fill(command, tally, cancel));
+        }
+        catch (ReconcileEndedException e)
+        {
+            log($"reconcile of {command.Store} under {command.Stamp}: {e.Reply}");
+            return e.Reply;
+        }
+        catch (Exception e) when (e is not OperationCanceledException || !cancel.IsCancellationRequested)
+        {
+            log($"reconcile of {command.Store} under {command.Stamp}: {e}");
+            return ReconcileReply.NewReconcileRefused(new Refusal(RefusalCode.Failed, e.Message));
+        }
+        finally
+        {
+            gate.Leave();
+        }
+    }
+
+    private async Task<ReconcileProgress> Fill(ReconcileCommand command, ReconcileTally tally, CancellationToken cancel)
+    {
+        var patience = new Patience(options, time, entropy);
+        var nodes = Array.ConvertAll(
+            command.Sources,
+            source => source.Node == options.Name ? self : peers.Get(source.Node, source.Address)
+        );
+        var sources = new ReconcileSources(command, nodes, options.Name, options, patience, cancel);
+        var burst = Math.Max(1, command.DocumentsPerSecond / 4);
+        var throttle = new TokenBucket(command.DocumentsPerSecond, burst, time);
+        var target = new ReconcileTarget(store, command, options, patience, throttle, tally, cancel);
+
+        tally.Incarnation = await target.Incarnation();
+        await sources.Confirm();
+        if (command.Mode == ReconcileMode.Delta)
+        {
+            await new DeltaPass(sources, target, tally, options, patience, log, cancel).Run();
+        }
+        else if (!IsItself(command))
+        {
+            await CopyPass.Run(command, sources, target, tally, options);
+        }
+
+        // What was read and what was put count only if both ends are still what they were.
+        await sources.Confirm();
+        if (await target.Incarnation() != tally.Incarnation)
+        {
+            throw ReconcileEndedException.NotServing();
+        }
+
+        return tally.Complete();
+    }
+
+    /// <summary>A store copied from itself is filled already.</summary>
+    private bool IsItself(ReconcileCommand command) =>
+        command.Sources[0].Node == options.Name && command.Sources[0].Store.Equals(command.Store);
+
+    private static string? Objection(ReconcileCommand command) =>
+        command switch
+        {
+            { Sources.Length: 0 } => "a reconcile needs a source, and none is given",
+            { Mode: ReconcileMode.Copy, Sources.Length: > 1 } =>
+                $"a copy reads from one source, and {command.Sources.Length} are given",
+            { DocumentsPerSecond: < 0 } =>
+                $"documents per second are 0 (unlimited) or more, not {command.DocumentsPerSecond}",
+            { Mode: not (ReconcileMode.Copy or ReconcileMode.Delta) } =>
+                $"mode {command.Mode} is not known: Copy and Delta are",
+            _ => null,
+        };
+}
