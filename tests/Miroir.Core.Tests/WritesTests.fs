@@ -1,0 +1,494 @@
+module Miroir.Core.Tests.WritesTests
+
+open System
+open System.Text
+open FsCheck
+open FsCheck.FSharp
+open FsCheck.NUnit
+open NUnit.Framework
+open Miroir.Core
+
+let private shard generation = {
+    Index = "movies"
+    Generation = generation
+    Shard = 0
+}
+
+let private writer term = {
+    Router = "r1"
+    Incarnation = 1L
+    Term = term
+}
+
+let private route epoch stage owners targets term : Route = {
+    Shard = shard 1
+    Range = HashRange.Full
+    Epoch = epoch
+    Stage = stage
+    Owners = owners
+    Targets = [|
+        if stage <> Owned then
+            {
+                Shard = shard 2
+                Range = HashRange.Full
+                Nodes = targets
+            }
+    |]
+    Writer = writer term
+    Fences = [||]
+    Migration = 0L
+}
+
+let private ours = { Term = 1L; Clock = 100L }
+
+let private refused: Refusal = {
+    Code = RefusalCode.Injected
+    Message = "injected"
+}
+
+/// A route of some stage and size; a node may be an owner and a target.
+let private routes epoch term =
+    gen {
+        let! rf = Gen.choose (1, 4)
+        let! targetRf = Gen.choose (1, 4)
+        let! overlap = Gen.choose (0, 2)
+        let! stage = Gen.elements [ Owned; Copying; Joint; Switched ]
+        let owners = [| for i in 1..rf -> $"n{i}" |]
+        let targets = [| for i in 1..targetRf -> $"n{rf - overlap + i |> max i}" |]
+        return route epoch stage owners targets term
+    }
+
+let private replies =
+    Gen.frequency [
+        6, Gen.elements [ Applied true; Applied false ]
+        2,
+        Gen.elements [
+            Superseded ours
+            Superseded { ours with Clock = 101L }
+            Superseded { Term = 2L; Clock = 1L }
+        ]
+        1, Gen.constant (StaleEpoch(9L, None))
+        1, Gen.elements [ NotServing; Refused refused ]
+    ]
+
+/// What can happen to a write that starts under epoch 3 and may go on under 4: for each epoch, any reply of any replica.
+type Story = {
+    First: Route
+    Second: Route
+    Inputs: WriteInput list
+}
+
+let private story =
+    gen {
+        let! first = routes 3L 1L
+        let! second = routes 4L 1L
+
+        let all =
+            [| first; second |]
+            |> Array.collect (fun r ->
+                let plan = r.Plan 0UL
+                Sets.distinct plan.Quorums plan.Extra |> Array.map (fun replica -> r.Epoch, replica))
+
+        let input =
+            gen {
+                let! epoch, replica = Gen.elements all
+                let! reply = replies
+
+                return!
+                    Gen.frequency [
+                        12, Gen.constant (WriteInput.Replied(epoch, replica, reply))
+                        2, Gen.constant (WriteInput.NoAnswer(epoch, replica))
+                        1, Gen.constant WriteInput.Retry
+                        1, Gen.elements [ WriteInput.RouteIs first; WriteInput.RouteIs second ]
+                    ]
+            }
+
+        let! inputs = Gen.listOf input
+
+        return {
+            First = first
+            Second = second
+            Inputs = inputs
+        }
+    }
+
+type Stories =
+    static member Story() = Arb.fromGen story
+
+let private start (route: Route) =
+    let struct (state, _) = WriteMachine.start route 0UL ours PutPurpose.NewVersion
+    state
+
+let private next state input =
+    let struct (state, _) = WriteMachine.step state input
+    state
+
+let private play (s: Story) = List.fold next (start s.First) s.Inputs
+
+let private holds reply =
+    match reply with
+    | Applied _ -> true
+    | Superseded stored -> stored.Term = ours.Term && stored.Clock >= ours.Clock
+    | _ -> false
+
+/// The rule in its simplest words: some epoch, entered in order, had W holders in each of its own sets.
+let private mayBeAcknowledged (s: Story) =
+    let heldUnder (route: Route) inputs =
+        inputs
+        |> List.choose (function
+            | WriteInput.Replied(epoch, replica, reply) when epoch = route.Epoch && holds reply -> Some replica
+            | _ -> None)
+        |> fun held ->
+            (route.Plan 0UL).Quorums
+            |> Array.forall (fun set ->
+                (set |> Array.filter (fun r -> List.contains r held) |> Array.length) >= Quorum.write set.Length)
+
+    let changed =
+        s.Inputs
+        |> List.tryFindIndex (function
+            | WriteInput.RouteIs r -> r.Epoch = 4L
+            | _ -> false)
+
+    match changed with
+    | None -> heldUnder s.First s.Inputs
+    | Some at -> heldUnder s.First (List.take at s.Inputs) || heldUnder s.Second (List.skip at s.Inputs)
+
+[<Property(Arbitrary = [| typeof<Stories> |], MaxTest = 2000)>]
+let ``a write is acknowledged exactly when one epoch had a write quorum of each of its sets`` (s: Story) =
+    (play s).Verdict.IsAcknowledged = mayBeAcknowledged s
+
+[<Property(Arbitrary = [| typeof<Stories> |], MaxTest = 1000)>]
+let ``each input twice is the same as once`` (s: Story) =
+    let twice =
+        List.fold (fun state input -> next (next state input) input) (start s.First) s.Inputs
+
+    let once = play s
+    twice.Verdict = once.Verdict && twice.Progress = once.Progress
+
+[<Property(Arbitrary = [| typeof<Stories> |], MaxTest = 1000)>]
+let ``nothing follows a verdict`` (s: Story) =
+    let ended = next (play s) WriteInput.Deadline
+
+    s.Inputs
+    |> List.forall (fun input ->
+        let struct (after, effects) = WriteMachine.step ended input
+        obj.ReferenceEquals(after, ended) && effects.IsEmpty)
+
+[<Property(Arbitrary = [| typeof<Stories> |], MaxTest = 1000)>]
+let ``the order of replies of one epoch does not decide whether a write is acknowledged`` (s: Story) (seed: int) =
+    let replies =
+        s.Inputs
+        |> List.filter (function
+            | WriteInput.Replied _ -> true
+            | _ -> false)
+
+    let shuffled =
+        let random = Random seed
+        replies |> List.map (fun r -> random.Next(), r) |> List.sortBy fst |> List.map snd
+
+    let verdict inputs =
+        (play { s with Inputs = inputs }).Verdict.IsAcknowledged
+
+    verdict replies = verdict shuffled
+
+[<Property(Arbitrary = [| typeof<Stories> |], MaxTest = 1000)>]
+let ``a new epoch sends to every node of its stage`` (s: Story) =
+    let before = play s
+
+    if before.IsOpen && before.Route.Epoch = 3L then
+        let struct (after, effects) = WriteMachine.step before (WriteInput.RouteIs s.Second)
+
+        match effects with
+        | [ WriteEffect.Send(4L, replicas) ] ->
+            replicas = after.Replicas
+            && after.Progress |> Array.forall (fun p -> p = ReplicaProgress.Awaited)
+        | _ -> false
+    else
+        true
+
+[<Test>]
+let ``a route with another writer or term, or none to follow, ends in inspection`` () =
+    let state = start (route 3L Owned [| "n1" |] [||] 1L)
+
+    for ended in
+        [
+            route 4L Owned [| "n1" |] [||] 2L
+            route 4L Retired [| "n1" |] [| "n2" |] 1L
+            {
+                route 4L Owned [| "n1" |] [||] 1L with
+                    Writer = { writer 1L with Incarnation = 2L }
+            }
+        ] do
+        Assert.That((next state (WriteInput.RouteIs ended)).Verdict, Is.EqualTo(WriteVerdict.Inspect ended))
+
+[<Test>]
+let ``a put back stops where a later term has written`` () =
+    let owned = route 3L Owned [| "n1" |] [||] 2L
+    let struct (state, _) = WriteMachine.start owned 0UL ours PutPurpose.PutBack
+    let later = { Term = 2L; Clock = 1L }
+
+    let after =
+        next state (WriteInput.Replied(3L, owned.OwnerReplicas[0], Superseded later))
+
+    Assert.That(after.Verdict, Is.EqualTo(WriteVerdict.Overtaken later))
+
+[<Test>]
+let ``a write counts no later term as its own`` () =
+    let owned = route 3L Owned [| "n1" |] [||] 1L
+
+    let after =
+        next (start owned) (WriteInput.Replied(3L, owned.OwnerReplicas[0], Superseded { Term = 2L; Clock = 1L }))
+
+    Assert.That(after.IsOpen)
+    Assert.That(after.HasMissing, Is.False)
+
+// --- reads
+
+let private key = Key.Of "k"
+
+let private document version =
+    Document.Live(key, version, ReadOnlyMemory(Encoding.UTF8.GetBytes "{}"), Guid.Empty, Origin.Client)
+
+let private versions = [
+    DocumentVersion.Zero
+    { Term = 1L; Clock = 1L }
+    { Term = 1L; Clock = 2L }
+    { Term = 2L; Clock = 1L }
+]
+
+type Answers = {
+    Under: Route
+    Given: (Replica * DocumentVersion option) list
+}
+
+type AnswerSets =
+    static member Answers() =
+        gen {
+            let! under = routes 3L 1L
+            let replicas = (ReadMachine.start under 0UL).Replicas
+            let! order = Gen.shuffle replicas
+
+            let! given =
+                Gen.listOfLength
+                    order.Length
+                    (Gen.frequency [
+                        5, Gen.map Some (Gen.elements versions)
+                        1, Gen.constant None
+                    ])
+
+            return {
+                Under = under
+                Given = List.zip (List.ofArray order) given
+            }
+        }
+        |> Arb.fromGen
+
+let private toInput (replica, given: DocumentVersion option) =
+    match given with
+    | None -> ReadInput.NoAnswer(3L, replica)
+    | Some version when version.IsZero -> ReadInput.Replied(3L, replica, Absent)
+    | Some version -> ReadInput.Replied(3L, replica, Found(document version))
+
+[<Property(Arbitrary = [| typeof<AnswerSets> |], MaxTest = 2000)>]
+let ``a read answers only with the highest version heard of, once a write quorum of each set holds it`` (a: Answers) =
+    let rec go (state: ReadState) heard rest =
+        match state.Verdict, rest with
+        | ReadVerdict.Asking, answer :: rest -> go (ReadMachine.step state (toInput answer)) (answer :: heard) rest
+        | ReadVerdict.Asking, [] -> false
+        | ReadVerdict.Found finding, _ ->
+            let highest = heard |> List.choose snd |> List.max
+
+            let holders =
+                heard |> List.filter (fun (_, v) -> v = Some highest) |> List.map fst
+
+            finding.Version = highest
+            && (a.Under.Plan 0UL).Quorums
+               |> Array.forall (fun set ->
+                   (set |> Array.filter (fun r -> List.contains r holders) |> Array.length)
+                   >= Quorum.write set.Length)
+        | ReadVerdict.PassToWriter _, _ -> true
+        | _ -> false
+
+    go (ReadMachine.start a.Under 0UL) [] a.Given
+
+[<Property(Arbitrary = [| typeof<AnswerSets> |], MaxTest = 1000)>]
+let ``the writer finds whatever a write quorum of every set holds or more`` (a: Answers) =
+    let step state answer =
+        let struct (state, _) = WriterRead.step state (toInput answer)
+        state
+
+    let ended = List.fold step (WriterRead.start a.Under 0UL) a.Given
+
+    let acknowledged =
+        versions
+        |> List.filter (fun version ->
+            (a.Under.Plan 0UL).Quorums
+            |> Array.forall (fun set ->
+                let holding r =
+                    a.Given
+                    |> List.exists (fun (replica, v) ->
+                        replica = r
+                        && (match v with
+                            | Some v -> v >= version
+                            | None -> false))
+
+                (set |> Array.filter holding |> Array.length) >= Quorum.write set.Length))
+
+    match ended.Verdict with
+    | ReadVerdict.Found finding -> acknowledged |> List.forall (fun version -> finding.Version >= version)
+    | _ -> true
+
+[<Test>]
+let ``a read that meets a newer epoch starts again`` () =
+    let owned = route 3L Owned [| "n1"; "n2"; "n3" |] [||] 1L
+    let newer = route 5L Joint [| "n1" |] [| "n2" |] 1L
+
+    let state =
+        ReadMachine.step
+            (ReadMachine.start owned 0UL)
+            (ReadInput.Replied(3L, owned.OwnerReplicas[0], ReadStaleEpoch(5L, Some newer)))
+
+    Assert.That(state.Verdict, Is.EqualTo(ReadVerdict.StartAgain(5L, Some newer)))
+
+// --- the base rule, and inspection
+
+[<Property>]
+let ``the base is the greater of what was found and what was issued`` (PositiveInt found) (PositiveInt issued) =
+    let found: Finding = {
+        Document = document { Term = 1L; Clock = int64 found }
+        Version = { Term = 1L; Clock = int64 found }
+        IsConfirmed = true
+    }
+
+    let remembered =
+        (Issued.Empty 4).Remember(document { Term = 1L; Clock = int64 issued })
+
+    let b = remembered.BaseOf(key, found)
+
+    b.Version.Clock = max found.Version.Clock (int64 issued)
+    && b.IsConfirmed = (found.Version.Clock >= int64 issued)
+
+[<Test>]
+let ``what was issued is kept until that or a later version is acknowledged, and never pushed out`` () =
+    let issued = (Issued.Empty 1).Remember(document { Term = 1L; Clock = 5L })
+    Assert.That(issued.HasRoomFor(Key.Of "other"), Is.False)
+    Assert.That(issued.HasRoomFor key)
+    Assert.That(issued.Settle(key, { Term = 1L; Clock = 4L }).Count, Is.EqualTo 1)
+    Assert.That(issued.Settle(key, { Term = 1L; Clock = 6L }).Count, Is.EqualTo 0)
+
+[<Property>]
+let ``inspection completes what is there, runs again only what nothing newer hides`` (NonNegativeInt at) conditional =
+    let found: UpdateBase = {
+        Document = null
+        Version = { Term = 1L; Clock = int64 at }
+        IsConfirmed = true
+    }
+
+    let issued = { Term = 1L; Clock = 10L }
+    let checkedBase = { Term = 1L; Clock = 5L }
+
+    let decision =
+        Inspection.decide issued (if conditional then ValueSome checkedBase else ValueNone) found
+
+    match decision with
+    | InspectionDecision.Complete -> at = 10
+    | InspectionDecision.RunAgain -> at < 10 && (not conditional || at = 5)
+    | InspectionDecision.GiveUp _ -> at > 10 || (conditional && at <> 5)
+
+// --- intents
+
+let private command intent condition (body: string) : WriteCommand = {
+    Index = "movies"
+    Key = key
+    Intent = intent
+    Body = ReadOnlyMemory(Encoding.UTF8.GetBytes body)
+    Condition = condition
+    OperationId = Guid.Empty
+}
+
+let private live (body: string) =
+    Document.Live(
+        key,
+        { Term = 1L; Clock = 1L },
+        ReadOnlyMemory(Encoding.UTF8.GetBytes body),
+        Guid.Empty,
+        Origin.Client
+    )
+
+[<TestCase("""{"a":1,"b":2}""", """{"b":3,"c":4}""", """{"a":1,"b":3,"c":4}""")>]
+[<TestCase("""{"é":"x","n":1.50}""", """{"z":[ 1 ]}""", """{"é":"x","n":1.50,"z":[ 1 ]}""")>]
+[<TestCase("""{"a":1}""", """{}""", """{"a":1}""")>]
+[<TestCase("""{"a":1}""", """{"a":2,"a":3}""", """{"a":3}""")>]
+[<TestCase("""{"a":{"x":1}}""", """{"a":{"y":2}}""", """{"a":{"y":2}}""")>]
+let ``a merge replaces the fields given and keeps the others in their order``
+    (existing: string)
+    (given: string)
+    (expected: string)
+    =
+    match Intent.decide (live existing) (command WriteIntent.Merge Always given) with
+    | IntentDecision.Put body -> Assert.That(Encoding.UTF8.GetString body.Span, Is.EqualTo expected)
+    | other -> Assert.Fail $"{other}"
+
+[<Test>]
+let ``conditions are of live documents only`` () =
+    let gone =
+        Document.Tombstone(key, { Term = 1L; Clock = 1L }, Guid.Empty, Origin.Client)
+
+    let decide (found: Document | null) condition =
+        (Intent.decide found (command WriteIntent.Replace condition "{}")).IsPut
+
+    let present = live "{}"
+    Assert.That(decide present (IfVersion present.Version))
+    Assert.That(decide present (IfVersion { Term = 1L; Clock = 2L }), Is.False)
+    Assert.That(decide gone (IfVersion gone.Version), Is.False)
+    Assert.That(decide gone IfAbsent)
+    Assert.That(decide null IfAbsent)
+    Assert.That(decide present IfAbsent, Is.False)
+    Assert.That(decide present IfPresent)
+    Assert.That(decide gone IfPresent, Is.False)
+
+[<Test>]
+let ``a body that can't be merged is refused in words`` () =
+    match Intent.decide (live "{}") (command WriteIntent.Merge Always "[1]") with
+    | IntentDecision.Invalid why -> Assert.That(why, Does.Contain "JSON object")
+    | other -> Assert.Fail $"{other}"
+
+// --- a new writer's barriers
+
+[<Property(MaxTest = 500)>]
+let ``a writer begins only once enough replicas of every set stand behind all barriers`` (answers: bool list) =
+    let owners = [| "n1"; "n2"; "n3" |]
+
+    let joint = {
+        route 3L Joint owners [| "m1"; "m2"; "m3" |] 1L with
+            Fences = [| { Shard = shard 0; Epoch = 2L } |]
+    }
+
+    let started = Activation.start joint
+
+    let asked = Activation.outstanding started |> List.ofArray
+
+    let answered =
+        asked
+        |> List.mapi (fun i asked -> asked, List.tryItem i answers = Some true)
+        |> List.filter snd
+        |> List.map fst
+
+    let ended =
+        List.fold
+            (fun state (struct (replica, command)) ->
+                Activation.replied state replica command (Confirmed Guid.Empty))
+            started
+            answered
+
+    let standsBehindAll (replica: Replica) =
+        asked
+        |> List.filter (fun (struct (r, _)) -> r = replica)
+        |> List.forall (fun one -> List.contains one answered)
+
+    let enough =
+        joint.QuorumSets
+        |> Array.forall (fun set ->
+            (set |> Array.filter standsBehindAll |> Array.length) >= Quorum.barrier set.Length)
+
+    ended.IsActive = enough
