@@ -2,10 +2,10 @@ module Miroir.Core.Tests.WritesTests
 
 open System
 open System.Text
+open NUnit.Framework
 open FsCheck
 open FsCheck.FSharp
 open FsCheck.NUnit
-open NUnit.Framework
 open Miroir.Core
 
 let private shard generation = {
@@ -87,7 +87,9 @@ let private story =
             [| first; second |]
             |> Array.collect (fun r ->
                 let plan = r.Plan 0UL
-                Sets.distinct plan.Quorums plan.Extra |> Array.map (fun replica -> r.Epoch, replica))
+
+                Sets.distinct plan.Quorums plan.Extra
+                |> Array.map (fun replica -> r.Epoch, replica))
 
         let input =
             gen {
@@ -141,7 +143,8 @@ let private mayBeAcknowledged (s: Story) =
         |> fun held ->
             (route.Plan 0UL).Quorums
             |> Array.forall (fun set ->
-                (set |> Array.filter (fun r -> List.contains r held) |> Array.length) >= Quorum.write set.Length)
+                (set |> Array.filter (fun r -> List.contains r held) |> Array.length)
+                >= Quorum.write set.Length)
 
     let changed =
         s.Inputs
@@ -151,7 +154,9 @@ let private mayBeAcknowledged (s: Story) =
 
     match changed with
     | None -> heldUnder s.First s.Inputs
-    | Some at -> heldUnder s.First (List.take at s.Inputs) || heldUnder s.Second (List.skip at s.Inputs)
+    | Some at ->
+        heldUnder s.First (List.take at s.Inputs)
+        || heldUnder s.Second (List.skip at s.Inputs)
 
 [<Property(Arbitrary = [| typeof<Stories> |], MaxTest = 2000)>]
 let ``a write is acknowledged exactly when one epoch had a write quorum of each of its sets`` (s: Story) =
@@ -184,7 +189,11 @@ let ``the order of replies of one epoch does not decide whether a write is ackno
 
     let shuffled =
         let random = Random seed
-        replies |> List.map (fun r -> random.Next(), r) |> List.sortBy fst |> List.map snd
+
+        replies
+        |> List.map (fun r -> random.Next(), r)
+        |> List.sortBy fst
+        |> List.map snd
 
     let verdict inputs =
         (play { s with Inputs = inputs }).Verdict.IsAcknowledged
@@ -205,6 +214,14 @@ let ``a new epoch sends to every node of its stage`` (s: Story) =
         | _ -> false
     else
         true
+
+[<Test>]
+let ``the stories told reach an acknowledgement under either epoch, and none`` () =
+    let ends = story |> Gen.sampleWithSize 40 300 |> Array.map play
+
+    for epoch in [ 3L; 4L ] do
+        Assert.That(ends, Has.Some.Matches(fun (e: WriteState) -> e.Verdict.IsAcknowledged && e.Route.Epoch = epoch))
+        Assert.That(ends, Has.Some.Matches(fun (e: WriteState) -> e.IsOpen && e.Route.Epoch = epoch))
 
 [<Test>]
 let ``a route with another writer or term, or none to follow, ends in inspection`` () =
@@ -271,10 +288,7 @@ type AnswerSets =
             let! given =
                 Gen.listOfLength
                     order.Length
-                    (Gen.frequency [
-                        5, Gen.map Some (Gen.elements versions)
-                        1, Gen.constant None
-                    ])
+                    (Gen.frequency [ 5, Gen.map Some (Gen.elements versions); 1, Gen.constant None ])
 
             return {
                 Under = under
@@ -298,8 +312,7 @@ let ``a read answers only with the highest version heard of, once a write quorum
         | ReadVerdict.Found finding, _ ->
             let highest = heard |> List.choose snd |> List.max
 
-            let holders =
-                heard |> List.filter (fun (_, v) -> v = Some highest) |> List.map fst
+            let holders = heard |> List.filter (fun (_, v) -> v = Some highest) |> List.map fst
 
             finding.Version = highest
             && (a.Under.Plan 0UL).Quorums
@@ -476,8 +489,7 @@ let ``a writer begins only once enough replicas of every set stand behind all ba
 
     let ended =
         List.fold
-            (fun state (struct (replica, command)) ->
-                Activation.replied state replica command (Confirmed Guid.Empty))
+            (fun state (struct (replica, command)) -> Activation.replied state replica command (Confirmed Guid.Empty))
             started
             answered
 
@@ -489,6 +501,7 @@ let ``a writer begins only once enough replicas of every set stand behind all ba
     let enough =
         joint.QuorumSets
         |> Array.forall (fun set ->
-            (set |> Array.filter standsBehindAll |> Array.length) >= Quorum.barrier set.Length)
+            (set |> Array.filter standsBehindAll |> Array.length)
+            >= Quorum.barrier set.Length)
 
     ended.IsActive = enough

@@ -22,4 +22,5 @@ module Inspection =
 
     /// `issued`: the version given in the old term. `checkedBase`: where the write is conditional, the version that
     /// its condition was checked against (zero: absent). `found`: the base by the rules of the new term.
-    val decide: issued: DocumentVersion -> checkedBase: DocumentVersion voption -> found: UpdateBase -> InspectionDecision
+    val decide:
+        issued: DocumentVersion -> checkedBase: DocumentVersion voption -> found: UpdateBase -> InspectionDecision

@@ -93,7 +93,8 @@ module Intent =
         with
         | :? JsonException as e -> IntentDecision.Invalid $"the document is not valid JSON: {e.Message}"
         // A field's name that holds half of a surrogate pair.
-        | :? InvalidOperationException as e -> IntentDecision.Invalid $"a field's name is not valid Unicode: {e.Message}"
+        | :? InvalidOperationException as e ->
+            IntentDecision.Invalid $"a field's name is not valid Unicode: {e.Message}"
 
     let decide (found: Document | null) (command: WriteCommand) : IntentDecision =
         if not (holds command.Condition found) then

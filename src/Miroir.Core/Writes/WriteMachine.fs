@@ -142,10 +142,7 @@ module WriteMachine =
 
         match reply with
         | Applied previousWasLive -> held state i previousWasLive
-        | Superseded stored when
-            stored.Term = state.Version.Term
-            && not (Versions.isLater state.Version stored)
-            ->
+        | Superseded stored when stored.Term = state.Version.Term && not (Versions.isLater state.Version stored) ->
             held state i false
         | Superseded stored when Versions.isLater stored state.Version ->
             // A greater version of a later term may rest on a state that never saw this one: it proves nothing.
@@ -180,7 +177,8 @@ module WriteMachine =
             unchanged state
         else
             match input with
-            | WriteInput.Replied(epoch, replica, reply) -> toReplica state epoch replica (fun i -> replied state i reply)
+            | WriteInput.Replied(epoch, replica, reply) ->
+                toReplica state epoch replica (fun i -> replied state i reply)
             | WriteInput.NoAnswer(epoch, replica) ->
                 toReplica state epoch replica (fun i -> failed state i $"{replica.Node} did not answer")
             | WriteInput.RouteIs route -> routeIs state route

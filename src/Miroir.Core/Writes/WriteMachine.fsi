@@ -69,7 +69,10 @@ module WriteMachine =
     /// A write of `version` to a key of this hash. `route` names the writer that runs the machine, in the term that
     /// must go on for a put to be repeated.
     val start:
-        route: Route -> keyHash: uint64 -> version: DocumentVersion -> purpose: PutPurpose ->
+        route: Route ->
+        keyHash: uint64 ->
+        version: DocumentVersion ->
+        purpose: PutPurpose ->
             struct (WriteState * WriteEffect list)
 
     /// Total. What comes late, twice, or from another epoch changes nothing; nor does anything after the verdict.

@@ -204,10 +204,7 @@ public sealed class RouterMovesTests
         var other = await world.StartAsync("r2", options => options with { OperationTimeoutMs = 1_000 });
         await other.WaitForRevision(router.Table.Revision, CancellationToken.None);
         var commands = Enumerable.Range(0, 600).Select(i => Replace($"k{i % 200}", $$"""{"n":{{i}}}""")).ToArray();
-        Assert.That(
-            await other.Write(commands, CancellationToken.None),
-            Is.All.InstanceOf<WriteOutcome.Written>()
-        );
+        Assert.That(await other.Write(commands, CancellationToken.None), Is.All.InstanceOf<WriteOutcome.Written>());
         Assert.That(await ReadAsync(other, "k7"), Is.EqualTo("""{"n":407}"""));
         world.Silent.Add("r1");
         Assert.That(await WriteAsync(other, Replace("a", "{}")), Is.InstanceOf<WriteOutcome.Unknown>());

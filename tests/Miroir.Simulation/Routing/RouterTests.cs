@@ -145,8 +145,7 @@ public sealed class RouterTests
             Guid.Empty,
             Origin.Client
         );
-        await world["n1"]
-            .Store.Put([new PutCommand(new RouteStamp(Old, 1), Old, document)], CancellationToken.None);
+        await world["n1"].Store.Put([new PutCommand(new RouteStamp(Old, 1), Old, document)], CancellationToken.None);
         world["n3"].IsDown = true;
         Assert.That(await ReadAsync(router, "a"), Is.EqualTo("""{"n":2}"""));
         world["n3"].IsDown = false;

@@ -63,8 +63,7 @@ internal sealed class TestNode(string name, IEntropy entropy) : INode
         var replies = new PutReply[commands.Count];
         for (var i = 0; i < replies.Length; i++)
         {
-            replies[i] =
-                await BeforePut(commands[i]).WaitAsync(cancel) ?? (await Store.Put([commands[i]], cancel))[0];
+            replies[i] = await BeforePut(commands[i]).WaitAsync(cancel) ?? (await Store.Put([commands[i]], cancel))[0];
             await AfterPut(commands[i]).WaitAsync(cancel);
         }
         return replies;
