@@ -11,6 +11,9 @@ internal static class Program
             case ["shard-file-fsyncs"]:
                 ShardFileFsyncs.Run(Console.Out, Environment.CurrentDirectory);
                 break;
+            case ["sqlite-node-store"]:
+                SqliteNodeStoreThroughput.Run(Console.Out, Environment.CurrentDirectory).GetAwaiter().GetResult();
+                break;
             default:
                 BenchmarkSwitcher.FromAssembly(typeof(Program).Assembly).Run(args);
                 break;

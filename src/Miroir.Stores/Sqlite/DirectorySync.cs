@@ -5,13 +5,16 @@ namespace Miroir.Stores.Sqlite;
 /// <summary>Makes the names in a directory durable: a new file that was synced may still lose its name with the power.</summary>
 internal static partial class DirectorySync
 {
-    /// <summary>Creates the directory, and makes its own name durable too.</summary>
+    /// <summary>Creates the directory and those above it that are absent, and makes their names durable.</summary>
     public static void Create(string directory)
     {
         if (Directory.Exists(directory))
             return;
+        var parent = Path.GetDirectoryName(directory);
+        if (!string.IsNullOrEmpty(parent))
+            Create(parent);
         Directory.CreateDirectory(directory);
-        if (Path.GetDirectoryName(directory) is { Length: > 0 } parent)
+        if (!string.IsNullOrEmpty(parent))
             Sync(parent);
     }
 
