@@ -52,6 +52,34 @@ public sealed class SqliteTaskLogTests
     }
 
     [Test]
+    public async Task ManyAtOnceEachHaveTheirOwn()
+    {
+        var log = new SqliteTaskLog(File, 1);
+        var given = await Task.WhenAll(
+            Enumerable
+                .Range(0, 8)
+                .Select(t =>
+                    Task.Run(async () =>
+                    {
+                        var uids = new List<(long Uid, string Index)>();
+                        for (var i = 0; i < 300; i++)
+                            uids.Add((await log.Append(Some($"i{t}-{i}", "succeeded"), default), $"i{t}-{i}"));
+                        return uids;
+                    })
+                )
+        );
+        var all = given.SelectMany(g => g).ToList();
+        Assert.That(all.Select(g => g.Uid), Is.Unique);
+        foreach (var (uid, index) in all)
+            Assert.That((await log.Find(uid, default)).Value.IndexUid, Is.EqualTo(index));
+        await log.DisposeAsync();
+        Assert.That(
+            async () => await log.Append(Some("a", "failed"), default),
+            Throws.InstanceOf<ObjectDisposedException>()
+        );
+    }
+
+    [Test]
     public async Task TheOldestAreLetGo()
     {
         await using var log = new SqliteTaskLog(File, 1, keep: 50);

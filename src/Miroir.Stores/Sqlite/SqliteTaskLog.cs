@@ -1,4 +1,3 @@
-using System.Threading.Channels;
 using Microsoft.FSharp.Core;
 using Miroir.Ports;
 using Miroir.Stores.Sqlite.Native;
@@ -16,7 +15,7 @@ public sealed class SqliteTaskLog : ITaskLog
     public const int BlockSize = 10_000;
 
     private const int GroupSize = 256;
-    private const int QueueSize = 4096;
+    private const int QueueSize = 1024;
     private const int PruneSize = 1000;
 
     private sealed record Waiting(TaskRecord Task, TaskCompletionSource<long> Answer);
@@ -24,13 +23,15 @@ public sealed class SqliteTaskLog : ITaskLog
     private readonly Database writing;
     private readonly Database reading;
     private readonly SemaphoreSlim readTurn = new(1, 1);
-    private readonly Channel<Waiting> queue;
+    private readonly SemaphoreSlim room = new(QueueSize, QueueSize);
+    private readonly Lock gate = new();
+    private readonly Queue<Waiting> pending = new();
     private readonly Statement insert;
     private readonly long keep;
-    private readonly Task loop;
     private long next;
     private long reserved;
     private long count;
+    private bool isWriting;
     private bool isDisposed;
 
     /// <param name="file">The file; made where it is absent.</param>
@@ -68,8 +69,6 @@ public sealed class SqliteTaskLog : ITaskLog
             writing.Dispose();
             throw;
         }
-        queue = Channel.CreateBounded<Waiting>(new BoundedChannelOptions(QueueSize) { SingleReader = true });
-        loop = Task.Run(WriteAsync);
     }
 
     /// <inheritdoc/>
@@ -78,12 +77,27 @@ public sealed class SqliteTaskLog : ITaskLog
     /// <inheritdoc/>
     public async Task<long> Append(TaskRecord task, CancellationToken cancel)
     {
+        await room.WaitAsync(cancel);
+        if (isDisposed)
+        {
+            room.Release();
+            throw new ObjectDisposedException(nameof(SqliteTaskLog));
+        }
         var waiting = new Waiting(
             task,
             new TaskCompletionSource<long>(TaskCreationOptions.RunContinuationsAsynchronously)
         );
-        await queue.Writer.WriteAsync(waiting, cancel);
-        return await waiting.Answer.Task.WaitAsync(cancel);
+        bool first;
+        lock (gate)
+        {
+            pending.Enqueue(waiting);
+            first = !isWriting;
+            isWriting = true;
+        }
+        // Who finds nobody writing does so at once, on its own thread; those that come meanwhile are the next group.
+        if (first)
+            WriteGroup();
+        return await waiting.Answer.Task;
     }
 
     /// <inheritdoc/>
@@ -100,11 +114,13 @@ public sealed class SqliteTaskLog : ITaskLog
         if (isDisposed)
             return;
         isDisposed = true;
-        queue.Writer.Complete();
-        await loop;
+        // All the room is free when the last that waited has its answer.
+        for (var i = 0; i < QueueSize; i++)
+            await room.WaitAsync();
         await readTurn.WaitAsync();
         reading.Dispose();
         writing.Dispose();
+        room.Release(QueueSize);
     }
 
     private async Task<T> ReadAsync<T>(Func<Database, T> read, CancellationToken cancel)
@@ -120,27 +136,31 @@ public sealed class SqliteTaskLog : ITaskLog
         }
     }
 
-    private async Task WriteAsync()
+    private void WriteGroup()
     {
-        var group = new List<Waiting>(GroupSize);
-        while (await queue.Reader.WaitToReadAsync())
-        {
-            while (group.Count < GroupSize && queue.Reader.TryRead(out var waiting))
+        var group = new List<Waiting>();
+        lock (gate)
+            while (group.Count < GroupSize && pending.TryDequeue(out var waiting))
                 group.Add(waiting);
-            try
-            {
-                var first = Commit(group);
-                for (var i = 0; i < group.Count; i++)
-                    group[i].Answer.SetResult(TaskUid.make(Router, first + i));
-            }
-            catch (Exception e)
-            {
-                writing.Rollback();
-                foreach (var waiting in group)
-                    waiting.Answer.TrySetException(e);
-            }
-            group.Clear();
+        try
+        {
+            var first = Commit(group);
+            for (var i = 0; i < group.Count; i++)
+                group[i].Answer.SetResult(TaskUid.make(Router, first + i));
         }
+        catch (Exception e)
+        {
+            writing.Rollback();
+            foreach (var waiting in group)
+                waiting.Answer.TrySetException(e);
+        }
+        bool more;
+        lock (gate)
+            more = isWriting = pending.Count > 0;
+        // The next group is not the burden of whoever wrote this one.
+        if (more)
+            ThreadPool.UnsafeQueueUserWorkItem(log => log.WriteGroup(), this, preferLocal: false);
+        room.Release(group.Count);
     }
 
     /// <summary>Answers the count of the group's first task; the others follow.</summary>
