@@ -36,7 +36,7 @@ public abstract class NodeStoreConformance
     [Test]
     public void EveryRunAnswersAsTheReferenceDoes() =>
         Check.One(
-            Config.QuickThrowOnFailure.WithMaxTest(Runs),
+            FsCheck.Config.QuickThrowOnFailure.WithMaxTest(Runs),
             Prop.ForAll(StoreOperations.Runs, operations => RunAsync(operations).GetAwaiter().GetResult())
         );
 
