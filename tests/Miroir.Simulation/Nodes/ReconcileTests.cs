@@ -4,6 +4,7 @@ using Miroir.Core;
 using Miroir.Ports;
 using Miroir.Stores.Memory;
 using NUnit.Framework;
+using Config = FsCheck.Config;
 
 namespace Miroir.Simulation.Nodes;
 

@@ -2,6 +2,7 @@ using FsCheck;
 using FsCheck.Fluent;
 using Miroir.Runtime.Nodes;
 using NUnit.Framework;
+using Config = FsCheck.Config;
 
 namespace Miroir.Simulation.Nodes;
 

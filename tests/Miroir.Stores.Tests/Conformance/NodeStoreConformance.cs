@@ -3,6 +3,7 @@ using FsCheck.Fluent;
 using Miroir.Core;
 using Miroir.Ports;
 using NUnit.Framework;
+using Config = FsCheck.Config;
 
 namespace Miroir.Stores.Tests.Conformance;
 
