@@ -1,0 +1,110 @@
+using System.Collections.Concurrent;
+using System.Diagnostics;
+using System.Text.Json.Nodes;
+using Miroir.Oracle;
+
+namespace Miroir.Chaos.Demo;
+
+/// <summary>Clients that insert, replace, merge, delete and read all the while, and write down what they were told.</summary>
+internal sealed class Workload(
+    DocumentClient client,
+    Func<Uri[]> routers,
+    History history,
+    Dataset dataset,
+    Stopwatch clock,
+    int clients,
+    int ratePerSecond
+)
+{
+    private const int HotKeys = 4_000;
+
+    private readonly ConcurrentQueue<Sample> _samples = new();
+    private readonly ConcurrentDictionary<string, int> _byKind = new();
+    private readonly CancellationTokenSource _stop = new();
+    private Task _running = Task.CompletedTask;
+    private int _inserted;
+
+    public IReadOnlyDictionary<string, int> ByKind => _byKind;
+
+    public IReadOnlyList<Sample> Samples => [.. _samples];
+
+    public int Operations => _samples.Count;
+
+    public void Start() =>
+        _running = Task.WhenAll(Enumerable.Range(0, clients).Select(i => RunAsync(i)));
+
+    public async Task StopAsync()
+    {
+        await _stop.CancelAsync();
+        await _running;
+    }
+
+    private async Task RunAsync(int number)
+    {
+        await Task.Yield();
+        var random = new Random(number);
+        var name = $"client-{number}";
+        var periodMs = 1000.0 * clients / ratePerSecond;
+        var next = clock.Elapsed.TotalMilliseconds + random.NextDouble() * periodMs;
+        for (var i = 0; !_stop.IsCancellationRequested; i++)
+        {
+            var wait = next - clock.Elapsed.TotalMilliseconds;
+            if (wait > 1)
+                await Task.Delay(TimeSpan.FromMilliseconds(wait));
+            next = Math.Max(next + periodMs, clock.Elapsed.TotalMilliseconds - periodMs);
+            await OneAsync(name, $"{number}-{i}", random);
+        }
+    }
+
+    private async Task OneAsync(string name, string id, Random random)
+    {
+        var all = routers();
+        var router = all[random.Next(all.Length)];
+        // Most of the traffic meets on a few thousand keys, so that operations on one document do overlap.
+        var hot = random.Next(Math.Min(HotKeys, dataset.Documents.Count));
+        var any = random.Next(dataset.Documents.Count);
+        var (key, document) = dataset.Documents[random.Next(4) > 0 ? hot : any];
+        var dice = random.Next(100);
+        var (kind, operation, send) = dice switch
+        {
+            < 35 => ("replace", ReplaceOf(key, id), () => client.ReplaceAsync(router, With(document, id))),
+            < 60 => (
+                "merge",
+                Operation.Merge(key, [new(DocumentClient.MarkField, id)]),
+                () => client.MergeAsync(router, Merge(key, id))
+            ),
+            < 72 => Insert(router, id, document),
+            < 82 => ("delete", Operation.Delete(key), () => client.DeleteAsync(router, key)),
+            _ => ("read", Operation.Read(key), (Func<Task<Reply>>)(() => client.ReadAsync(router, key))),
+        };
+        var started = clock.Elapsed.TotalMilliseconds;
+        var entry = history.Invoke(name, operation);
+        var reply = await send();
+        history.Complete(entry, reply);
+        _samples.Enqueue(new(started, clock.Elapsed.TotalMilliseconds, kind != "read"));
+        _byKind.AddOrUpdate(kind, 1, (_, n) => n + 1);
+    }
+
+    private (string, Operation, Func<Task<Reply>>) Insert(Uri router, string id, JsonObject like)
+    {
+        var key = $"new-{Interlocked.Increment(ref _inserted)}+{id}";
+        var document = (JsonObject)like.DeepClone();
+        document[dataset.PrimaryKey] = key;
+        return ("insert", ReplaceOf(key, id), () => client.ReplaceAsync(router, With(document, id)));
+    }
+
+    public static Operation ReplaceOf(string key, string id) =>
+        Operation.Replace(key, [new(DocumentClient.OperationField, id)]);
+
+    /// <summary>The document with the operation that wrote it.</summary>
+    public static string With(JsonObject document, string id)
+    {
+        var copy = (JsonObject)document.DeepClone();
+        copy.Remove(DocumentClient.MarkField);
+        copy[DocumentClient.OperationField] = id;
+        return copy.ToJsonString();
+    }
+
+    private string Merge(string key, string id) =>
+        new JsonObject { [dataset.PrimaryKey] = key, [DocumentClient.MarkField] = id }.ToJsonString();
+}

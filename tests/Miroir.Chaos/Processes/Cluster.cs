@@ -1,0 +1,154 @@
+using System.Globalization;
+using System.Net;
+using System.Net.Sockets;
+
+namespace Miroir.Chaos.Processes;
+
+/// <summary>
+/// Nodes, a coordinator and routers as processes of their own on loopback. Nodes are this program's own `node`, which
+/// is the shipped node behind a store that refuses some puts; the others are the shipped `miroir`, or, where a fault
+/// is seeded into the protocol, this program's (test build).
+/// </summary>
+internal sealed class Cluster : IAsyncDisposable
+{
+    private static readonly TimeSpan StartLimit = TimeSpan.FromSeconds(30);
+
+    private readonly string _folder;
+    private readonly string _miroir;
+    private readonly string _chaos;
+    private readonly double _refusePut;
+    private readonly string _mutant;
+    private readonly List<ManagedProcess> _processes = [];
+
+    /// <param name="refusePut">Share of puts that fail on stores made for a migration.</param>
+    /// <param name="mutant">A fault seeded into the protocol; "" for none.</param>
+    public Cluster(string folder, double refusePut, string mutant)
+    {
+        _folder = folder;
+        _refusePut = refusePut;
+        _mutant = mutant;
+        _chaos = Beside("Miroir.Chaos");
+        _miroir = Beside("miroir");
+        Directory.CreateDirectory(Path.Combine(folder, "logs"));
+    }
+
+    private static string Beside(string program) =>
+        Path.Combine(AppContext.BaseDirectory, OperatingSystem.IsWindows() ? program + ".exe" : program);
+
+    public string Folder => _folder;
+
+    public IReadOnlyList<ManagedProcess> Processes => _processes;
+
+    public ManagedProcess Coordinator { get; private set; } = null!;
+
+    public List<ManagedProcess> Routers { get; } = [];
+
+    public List<ManagedProcess> Nodes { get; } = [];
+
+    public string NodeFolder(string name) => Path.Combine(_folder, name);
+
+    /// <summary>A port nobody listens on now: a process keeps it over a restart.</summary>
+    private static int FreePort()
+    {
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        return ((IPEndPoint)listener.LocalEndpoint).Port;
+    }
+
+    private static string Listen() => $"127.0.0.1:{FreePort()}";
+
+    private async Task<ManagedProcess> StartAsync(string name, string program, params string[] arguments)
+    {
+        Dictionary<string, string> environment = new() { ["DOTNET_TieredPGO"] = "1" };
+        if (_mutant != "")
+            environment["MIROIR_MUTANTS"] = _mutant;
+        var process = new ManagedProcess(
+            name,
+            program,
+            arguments,
+            environment,
+            Path.Combine(_folder, "logs", name + ".log")
+        );
+        _processes.Add(process);
+        await process.StartAsync(StartLimit);
+        return process;
+    }
+
+    public async Task<ManagedProcess> StartNodeAsync(string name)
+    {
+        var node = await StartAsync(
+            name,
+            _chaos,
+            "node",
+            "--name",
+            name,
+            "--data",
+            NodeFolder(name),
+            "--listen",
+            Listen(),
+            "--refuse-put",
+            _refusePut.ToString(CultureInfo.InvariantCulture)
+        );
+        Nodes.Add(node);
+        return node;
+    }
+
+    public async Task StartCoordinatorAsync()
+    {
+        List<string> arguments =
+        [
+            "coordinator",
+            "--data",
+            Path.Combine(_folder, "coordinator"),
+            "--listen",
+            Listen(),
+        ];
+        foreach (var node in Nodes)
+            arguments.AddRange(["--node", $"{node.Name}={node.Address}"]);
+        Coordinator = await StartAsync("coordinator", Program(), [.. arguments]);
+    }
+
+    private string Program() => _mutant == "" ? _miroir : _chaos;
+
+    public async Task StartRouterAsync(string name)
+    {
+        Routers.Add(
+            await StartAsync(
+                name,
+                Program(),
+                "router",
+                "--name",
+                name,
+                "--coordinator",
+                Coordinator.Address,
+                "--data",
+                Path.Combine(_folder, name),
+                "--listen",
+                Listen()
+            )
+        );
+    }
+
+    /// <summary>SIGKILL, a pause, the same process again on the same port and folder.</summary>
+    public static async Task KillAndRestartAsync(ManagedProcess process, TimeSpan pause)
+    {
+        await process.KillAsync();
+        await Task.Delay(pause);
+        await process.StartAsync(StartLimit);
+    }
+
+    public void Measure()
+    {
+        foreach (var process in _processes)
+            process.Measure();
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        // Routers first, so that nobody waits for a node that is gone.
+        foreach (var process in Enumerable.Reverse(_processes))
+            await process.StopAsync();
+        foreach (var process in _processes)
+            process.Dispose();
+    }
+}
