@@ -1,12 +1,30 @@
+using System.Runtime.InteropServices;
+using Miroir.Chaos.Demo;
+
 namespace Miroir.Chaos;
 
 internal static class Program
 {
-    private static int Main()
+    private const string Usage = "usage: Miroir.Chaos demo [options]";
+
+    private static async Task<int> Main(string[] arguments)
     {
-        Console.Error.WriteLine(
-            "usage: Miroir.Chaos demo [--kill coordinator|node|router] [--input FILE.ndjson] [--keep]"
-        );
-        return 2;
+        using var stop = new CancellationTokenSource();
+        void Stop(PosixSignalContext context)
+        {
+            context.Cancel = true;
+            stop.Cancel();
+        }
+
+        using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Stop);
+        using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Stop);
+        switch (arguments)
+        {
+            case ["demo", .. var rest]:
+                return await DemoCommand.RunAsync(rest, stop.Token);
+            default:
+                Console.Error.WriteLine(Usage);
+                return 2;
+        }
     }
 }

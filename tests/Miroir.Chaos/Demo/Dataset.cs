@@ -7,7 +7,11 @@ using System.Text.Json.Nodes;
 namespace Miroir.Chaos.Demo;
 
 /// <summary>The documents that the demo loads.</summary>
-internal sealed record Dataset(string Source, string PrimaryKey, IReadOnlyList<(string Id, JsonObject Document)> Documents)
+internal sealed record Dataset(
+    string Source,
+    string PrimaryKey,
+    IReadOnlyList<(string Id, JsonObject Document)> Documents
+)
 {
     private const int FewestReal = 20_000;
     private const int Made = 50_000;

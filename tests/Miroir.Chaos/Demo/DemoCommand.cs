@@ -74,10 +74,7 @@ internal static class DemoCommand
         Console.WriteLine();
         Console.WriteLine("control: the same at a small size, with the delta pass cut out");
         using var process = new Process();
-        process.StartInfo = new ProcessStartInfo(Path.Combine(build, "Miroir.Chaos"))
-        {
-            RedirectStandardOutput = true,
-        };
+        process.StartInfo = new ProcessStartInfo(Path.Combine(build, "Miroir.Chaos")) { RedirectStandardOutput = true };
         process.StartInfo.ArgumentList.Add("demo");
         process.StartInfo.ArgumentList.Add("--control");
         process.OutputDataReceived += (_, e) =>

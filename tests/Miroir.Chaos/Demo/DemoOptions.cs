@@ -54,9 +54,7 @@ internal sealed record DemoOptions
                 var text = Next();
                 return int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var n) && n >= least
                     ? n
-                    : throw new ArgumentException(
-                        $"{name} must be a whole number of {least} or more, not '{text}'"
-                    );
+                    : throw new ArgumentException($"{name} must be a whole number of {least} or more, not '{text}'");
             }
 
             options = name switch
@@ -78,9 +76,7 @@ internal sealed record DemoOptions
         }
 
         if (options.Kill is not ("" or "coordinator" or "node" or "router"))
-            throw new ArgumentException(
-                $"--kill must be coordinator, node or router, not '{options.Kill}'"
-            );
+            throw new ArgumentException($"--kill must be coordinator, node or router, not '{options.Kill}'");
         if (options.Input != "" && !File.Exists(options.Input))
             throw new ArgumentException($"--input: there is no file '{options.Input}'");
         if (options.Replication > 3)

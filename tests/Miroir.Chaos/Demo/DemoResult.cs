@@ -31,7 +31,8 @@ internal sealed record DemoResult
     private int Overlapping(double fromMs, double toMs) => Samples.Count(s => s.EndMs >= fromMs && s.StartMs <= toMs);
 
     /// <summary>Operations under way while at least one shard was seen in Joint.</summary>
-    private int DuringJoint => Samples.Count(s => Watch.Joint.Values.Any(j => s.EndMs >= j.FromMs && s.StartMs <= j.ToMs));
+    private int DuringJoint =>
+        Samples.Count(s => Watch.Joint.Values.Any(j => s.EndMs >= j.FromMs && s.StartMs <= j.ToMs));
 
     public bool FoundLoss => !Verdict.IsFine;
 
@@ -43,9 +44,13 @@ internal sealed record DemoResult
             shortfalls.Add($"the checker found fault: {Verdict}");
         var during = Overlapping(StartedMs, EndedMs);
         if (during < FewestDuringMigration)
-            shortfalls.Add($"only {during:N0} operations overlapped the migration, {FewestDuringMigration:N0} are needed");
+            shortfalls.Add(
+                $"only {during:N0} operations overlapped the migration, {FewestDuringMigration:N0} are needed"
+            );
         if (DuringJoint < FewestDuringJoint)
-            shortfalls.Add($"only {DuringJoint:N0} operations overlapped the Joint stage, {FewestDuringJoint:N0} are needed");
+            shortfalls.Add(
+                $"only {DuringJoint:N0} operations overlapped the Joint stage, {FewestDuringJoint:N0} are needed"
+            );
         if (DeltaCopied == 0)
             shortfalls.Add("the delta pass copied nothing");
         return shortfalls;
@@ -58,7 +63,10 @@ internal sealed record DemoResult
         Row(
             "operations",
             $"{Samples.Count:N0}  ("
-                + string.Join(", ", ByKind.OrderBy(k => k.Key, StringComparer.Ordinal).Select(k => $"{k.Key} {k.Value:N0}"))
+                + string.Join(
+                    ", ",
+                    ByKind.OrderBy(k => k.Key, StringComparer.Ordinal).Select(k => $"{k.Key} {k.Value:N0}")
+                )
                 + ")"
         );
         Row("during the migration", $"{Overlapping(StartedMs, EndedMs):N0}, of them in Joint {DuringJoint:N0}");
@@ -69,8 +77,14 @@ internal sealed record DemoResult
             Row("killed", Killed);
         var writes = Samples.Where(s => s.IsWrite).ToList();
         Row("writes before", LatencySummary.Of(writes.Where(s => s.EndMs < StartedMs)).ToString());
-        Row("writes while copying", LatencySummary.Of(writes.Where(s => s.EndMs >= StartedMs && s.EndMs < CutoverMs)).ToString());
-        Row("writes in the cutover", LatencySummary.Of(writes.Where(s => s.EndMs >= CutoverMs && s.StartMs <= EndedMs)).ToString());
+        Row(
+            "writes while copying",
+            LatencySummary.Of(writes.Where(s => s.EndMs >= StartedMs && s.EndMs < CutoverMs)).ToString()
+        );
+        Row(
+            "writes in the cutover",
+            LatencySummary.Of(writes.Where(s => s.EndMs >= CutoverMs && s.StartMs <= EndedMs)).ToString()
+        );
         Row("writes after", LatencySummary.Of(writes.Where(s => s.StartMs > EndedMs)).ToString());
         PrintTimeline(output, writes);
         Row("peak memory", string.Join(", ", PeakBytes.Select(p => $"{p.Name} {p.PeakBytes / 1048576.0:F0} MiB")));

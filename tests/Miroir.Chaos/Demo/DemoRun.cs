@@ -98,7 +98,8 @@ internal sealed class DemoRun(DemoOptions options, TextWriter output)
         var samples = workload.Samples;
         Say($"writers stopped after {samples.Count:N0} operations; reading every key back");
 
-        var keys = history.Entries.Select(e => e.Operation.Key).Distinct(StringComparer.Ordinal).ToList();
+        var entries = history.Entries();
+        var keys = entries.Select(e => e.Operation.Key).Distinct(StringComparer.Ordinal).ToList();
         var reads = await FinalCheck.ReadAllAsync(client, Routers(), keys);
         var owners = FinalCheck.Owners(
             await watch.GetAsync("/_miroir/cluster"),
@@ -126,7 +127,7 @@ internal sealed class DemoRun(DemoOptions options, TextWriter output)
             Refused = client.Refused,
             Unknown = client.Unknown,
             Keys = keys.Count,
-            Checked = history.Entries.Count,
+            Checked = entries.Length,
             Verdict = verdict,
             Killed = killed,
             PeakBytes = cluster.Processes.Select(p => (p.Name, p.PeakBytes)).ToList(),

@@ -27,8 +27,7 @@ internal sealed class DocumentClient(HttpClient http, string index)
 
     public long Unknown => Interlocked.Read(ref _unknown);
 
-    private static string Path(string index, string id) =>
-        $"/indexes/{index}/documents/{Uri.EscapeDataString(id)}";
+    private static string Path(string index, string id) => $"/indexes/{index}/documents/{Uri.EscapeDataString(id)}";
 
     private static bool NeverSent(HttpRequestException e) =>
         e.HttpRequestError == HttpRequestError.ConnectionError
@@ -51,9 +50,7 @@ internal sealed class DocumentClient(HttpClient http, string index)
             },
             response =>
                 Task.FromResult(
-                    response.StatusCode == HttpStatusCode.Accepted
-                        ? Reply.Ok()
-                        : throw Unexpected(response)
+                    response.StatusCode == HttpStatusCode.Accepted ? Reply.Ok() : throw Unexpected(response)
                 )
         );
 
@@ -62,9 +59,7 @@ internal sealed class DocumentClient(HttpClient http, string index)
             () => new HttpRequestMessage(HttpMethod.Delete, new Uri(router, Path(index, id))),
             response =>
                 Task.FromResult(
-                    response.StatusCode == HttpStatusCode.Accepted
-                        ? Reply.Ok()
-                        : throw Unexpected(response)
+                    response.StatusCode == HttpStatusCode.Accepted ? Reply.Ok() : throw Unexpected(response)
                 )
         );
 
@@ -101,10 +96,7 @@ internal sealed class DocumentClient(HttpClient http, string index)
         return fields;
     }
 
-    private async Task<Reply> SendAsync(
-        Func<HttpRequestMessage> make,
-        Func<HttpResponseMessage, Task<Reply>> read
-    )
+    private async Task<Reply> SendAsync(Func<HttpRequestMessage> make, Func<HttpResponseMessage, Task<Reply>> read)
     {
         var started = DateTime.UtcNow;
         var pauseMs = 5;
@@ -125,8 +117,7 @@ internal sealed class DocumentClient(HttpClient http, string index)
                 }
             }
             catch (HttpRequestException e) when (isRead || NeverSent(e)) { }
-            catch (Exception e)
-                when (e is HttpRequestException or TaskCanceledException or IOException && !isRead)
+            catch (Exception e) when (e is HttpRequestException or TaskCanceledException or IOException && !isRead)
             {
                 // The request may have been carried out before its answer was lost.
                 Interlocked.Increment(ref _unknown);

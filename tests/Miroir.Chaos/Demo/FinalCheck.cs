@@ -67,7 +67,10 @@ internal static class FinalCheck
     /// <summary>Who owns a key, from the routes as they are now; shards named as the nodes name their files.</summary>
     public static Func<string, Placement> Owners(JsonElement cluster, JsonElement routes, string index)
     {
-        var info = cluster.GetProperty("indexes").EnumerateArray().Single(i => i.GetProperty("uid").GetString() == index);
+        var info = cluster
+            .GetProperty("indexes")
+            .EnumerateArray()
+            .Single(i => i.GetProperty("uid").GetString() == index);
         var layout = info.GetProperty("layout");
         var generation = layout.GetProperty("generation").GetInt32();
         var count = layout.GetProperty("shardCount").GetInt32();

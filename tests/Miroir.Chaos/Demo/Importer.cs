@@ -32,7 +32,7 @@ internal static class Importer
                 foreach (var (id, document, number) in batch)
                 {
                     body.Append(Workload.With(document, $"import-{number}")).Append('\n');
-                    entries.Add(history.Invoke("import", Workload.ReplaceOf(id, $"import-{number}")));
+                    entries.Add(history.Invoke(0, Workload.ReplaceOf(id, $"import-{number}")));
                 }
 
                 using var content = new ByteArrayContent(Encoding.UTF8.GetBytes(body.ToString()));
@@ -43,10 +43,7 @@ internal static class Importer
                     cancel
                 );
                 var answer = await response.Content.ReadAsStringAsync(cancel);
-                if (
-                    response.StatusCode != HttpStatusCode.Accepted
-                    || response.Headers.Contains("x-miroir-outcome")
-                )
+                if (response.StatusCode != HttpStatusCode.Accepted || response.Headers.Contains("x-miroir-outcome"))
                     throw new InvalidOperationException(
                         $"the import was not taken: {(int)response.StatusCode} {answer}"
                     );

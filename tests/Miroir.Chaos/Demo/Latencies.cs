@@ -35,9 +35,7 @@ internal static class Sparkline
         var low = Math.Log(known.Min());
         var high = Math.Log(known.Max());
         var step = high > low ? (Blocks.Length - 1) / (high - low) : 0;
-        return string.Concat(
-            values.Select(v => v <= 0 ? ' ' : Blocks[(int)Math.Round((Math.Log(v) - low) * step)])
-        );
+        return string.Concat(values.Select(v => v <= 0 ? ' ' : Blocks[(int)Math.Round((Math.Log(v) - low) * step)]));
     }
 
     /// <summary>The p99 of writes in each slice.</summary>

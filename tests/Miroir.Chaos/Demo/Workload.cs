@@ -30,8 +30,7 @@ internal sealed class Workload(
 
     public int Operations => _samples.Count;
 
-    public void Start() =>
-        _running = Task.WhenAll(Enumerable.Range(0, clients).Select(i => RunAsync(i)));
+    public void Start() => _running = Task.WhenAll(Enumerable.Range(0, clients).Select(i => RunAsync(i)));
 
     public async Task StopAsync()
     {
@@ -43,7 +42,6 @@ internal sealed class Workload(
     {
         await Task.Yield();
         var random = new Random(number);
-        var name = $"client-{number}";
         var periodMs = 1000.0 * clients / ratePerSecond;
         var next = clock.Elapsed.TotalMilliseconds + random.NextDouble() * periodMs;
         for (var i = 0; !_stop.IsCancellationRequested; i++)
@@ -52,11 +50,11 @@ internal sealed class Workload(
             if (wait > 1)
                 await Task.Delay(TimeSpan.FromMilliseconds(wait));
             next = Math.Max(next + periodMs, clock.Elapsed.TotalMilliseconds - periodMs);
-            await OneAsync(name, $"{number}-{i}", random);
+            await OneAsync(number, $"{number}-{i}", random);
         }
     }
 
-    private async Task OneAsync(string name, string id, Random random)
+    private async Task OneAsync(int number, string id, Random random)
     {
         var all = routers();
         var router = all[random.Next(all.Length)];
@@ -78,7 +76,7 @@ internal sealed class Workload(
             _ => ("read", Operation.Read(key), (Func<Task<Reply>>)(() => client.ReadAsync(router, key))),
         };
         var started = clock.Elapsed.TotalMilliseconds;
-        var entry = history.Invoke(name, operation);
+        var entry = history.Invoke(number + 1, operation);
         var reply = await send();
         history.Complete(entry, reply);
         _samples.Enqueue(new(started, clock.Elapsed.TotalMilliseconds, kind != "read"));

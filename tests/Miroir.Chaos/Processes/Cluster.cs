@@ -95,14 +95,7 @@ internal sealed class Cluster : IAsyncDisposable
 
     public async Task StartCoordinatorAsync()
     {
-        List<string> arguments =
-        [
-            "coordinator",
-            "--data",
-            Path.Combine(_folder, "coordinator"),
-            "--listen",
-            Listen(),
-        ];
+        List<string> arguments = ["coordinator", "--data", Path.Combine(_folder, "coordinator"), "--listen", Listen()];
         foreach (var node in Nodes)
             arguments.AddRange(["--node", $"{node.Name}={node.Address}"]);
         Coordinator = await StartAsync("coordinator", Program(), [.. arguments]);

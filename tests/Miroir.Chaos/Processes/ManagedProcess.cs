@@ -82,9 +82,7 @@ internal sealed partial class ManagedProcess : IDisposable
         };
         process.ErrorDataReceived += (_, e) => Write(e.Data);
         process.Exited += (_, _) =>
-            ready.TrySetException(
-                new InvalidOperationException($"{Name} ended before it was ready: see {_logFile}")
-            );
+            ready.TrySetException(new InvalidOperationException($"{Name} ended before it was ready: see {_logFile}"));
         process.Start();
         _process = process;
         process.BeginOutputReadLine();
@@ -95,9 +93,7 @@ internal sealed partial class ManagedProcess : IDisposable
         }
         catch (TimeoutException)
         {
-            throw new InvalidOperationException(
-                $"{Name} was not ready within {limit.TotalSeconds} s: see {_logFile}"
-            );
+            throw new InvalidOperationException($"{Name} was not ready within {limit.TotalSeconds} s: see {_logFile}");
         }
     }
 
