@@ -79,6 +79,7 @@ public sealed class Router : IDocuments, IRouterPeer, IAsyncDisposable
         {
             return;
         }
+        _context.IsStopping = true;
         _writers.CloseAll();
         _stop.Cancel();
         await _running;

@@ -27,7 +27,11 @@ internal sealed class RouterContext(
 
     public RoutingTable Table => Follower.Table;
 
-    public bool IsWriterOf(Route route) => !Follower.IsDeposed && route.Writer.Is(Options.Name, Incarnation);
+    /// <summary>True once the router stops: it takes over no shard any more.</summary>
+    public bool IsStopping { get; set; }
+
+    public bool IsWriterOf(Route route) =>
+        !IsStopping && !Follower.IsDeposed && route.Writer.Is(Options.Name, Incarnation);
 
     /// <summary>The node of that name; null while the table has no address for it.</summary>
     public INode? Node(string name)

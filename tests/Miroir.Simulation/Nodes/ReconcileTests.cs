@@ -25,14 +25,14 @@ public sealed class ReconcileTests
     [Test]
     public void AfterADeltaPassTheTargetDominatesTheMerge() =>
         Check.One(
-            Config.QuickThrowOnFailure.WithMaxTest(150),
+            FsCheck.Config.QuickThrowOnFailure.WithMaxTest(150),
             Prop.ForAll(Differing, world => DeltaOver(world.Sources, world.Target, null).GetAwaiter().GetResult())
         );
 
     [Test]
     public void SoItDoesWhereTheTargetRefusesAndLosesReplies() =>
         Check.One(
-            Config.QuickThrowOnFailure.WithMaxTest(50),
+            FsCheck.Config.QuickThrowOnFailure.WithMaxTest(50),
             Prop.ForAll(
                 Differing,
                 world =>
