@@ -24,9 +24,17 @@ module internal Answers =
                 Chores = Map.empty
         })
 
+    /// Others that count on the store have lost it too, as long as their owners still hold everything.
+    let private lostToOthers (d: Draft) i replica =
+        d.State.Moves
+        |> Array.iteri (fun j other ->
+            if j <> i && other.Step >= Joining && other.Step <= Holding then
+                storeLost d j replica)
+
     let private making (d: Draft) i replica answer =
         match answer with
-        | MakeAnswered(Made incarnation) ->
+        | MakeAnswered(Made incarnation)
+        | BarrierAnswered(Confirmed incarnation) ->
             remember d i replica (fun m ->
                 if m.Incarnation <> Guid.Empty && m.Incarnation <> incarnation then
                     {
@@ -40,8 +48,13 @@ module internal Answers =
                     { m with Incarnation = incarnation })
 
             d.Succeed i replica Making
+        | BarrierAnswered ConfirmedNotServing ->
+            lostToOthers d i replica
+            d.Fail i replica Making "the store was lost while another source counts on it"
+        | BarrierAnswered(BarrierAbove epoch)
         | MakeAnswered(MakeStaleEpoch epoch) ->
             d.Fail i replica Making $"the node knows epoch {epoch} of the route already"
+        | BarrierAnswered(BarrierRefused refusal)
         | MakeAnswered(MakeRefused refusal) -> d.Fail i replica Making (describe refusal)
         | Unreachable why -> d.Fail i replica Making why
         | _ -> d.Fail i replica Making "the node answered something else"
@@ -115,7 +128,12 @@ module internal Answers =
     let private passing (d: Draft) i replica answer =
         match answer with
         | ReconcileAnswered(Progress p) when p.IsComplete ->
-            remember d i replica (fun m -> { m with Pass = Some p })
+            // What was compared is this incarnation, whichever one was made or confirmed before.
+            remember d i replica (fun m -> {
+                m with
+                    Pass = Some p
+                    Incarnation = p.Incarnation
+            })
 
             d.ChangeMove i (fun m -> {
                 m with
@@ -126,16 +144,26 @@ module internal Answers =
             d.Succeed i replica Passing
         | ReconcileAnswered(SourceFailed(node, why)) ->
             // An owner of the merge is lost: only another that confirms the barrier replaces it, and all begins again.
+            // The one that failed rests first, so that others are asked before it; the failure counts, so that an
+            // owner that the coordinator reaches and the target does not can't keep the shard in Joint for ever.
+            let passes =
+                d.Move i |> Move.tryMember replica |> Option.map (fun m -> m.Chore Passing)
+
             d.WithdrawMove i
             d.ChangeMove i (Move.forget [ Fencing; Passing ])
+            passes |> Option.iter (d.SetChore i replica Passing)
+            d.Fail i replica Passing $"source {node}: {why}"
+
+            for owner in (d.Move i).Owners do
+                if owner.Replica.Node = node then
+                    d.Fail i owner.Replica Fencing $"it failed as a source: {why}"
 
             d.ChangeMove i (fun m -> {
                 m with
                     Reason = $"source {node}: {why}"
             })
 
-            if (d.Move i).Step = DeltaPass then
-                d.SetStep i Draining
+            d.SetStep i Draining
         | ReconcileAnswered ReconcileNotServing ->
             storeLost d i replica
             d.Fail i replica Passing "the target has no such store"
@@ -147,7 +175,14 @@ module internal Answers =
 
     let private dropping (d: Draft) i replica answer =
         match answer with
-        | DropAnswered(Dropped | AlreadyGone | NotTheSame) -> d.Succeed i replica Dropping
+        | DropAnswered(Dropped | AlreadyGone) -> d.Succeed i replica Dropping
+        | DropAnswered NotTheSame ->
+            d.ChangeMove i (fun m -> {
+                m with
+                    Leftovers = Array.append m.Leftovers [| replica |] |> Array.distinct
+            })
+
+            d.Succeed i replica Dropping
         | DropAnswered(DropStaleEpoch epoch) ->
             d.Fail i replica Dropping $"the node knows a newer epoch ({epoch}) of the route"
         | DropAnswered(DropRefused refusal) -> d.Fail i replica Dropping (describe refusal)
@@ -199,22 +234,24 @@ module internal Answers =
 
             let shards = pending.Changes |> Array.map _.Shard
 
+            let isFound (fits: RouteChange -> Route option -> bool) (found: Route option[]) =
+                found.Length = pending.Changes.Length
+                && Array.forall2 fits pending.Changes found
+
             match answer with
             | Published -> apply d pending
-            | Inspected found when Array.forall2 (fun (c: RouteChange) f -> c.Route = f) pending.Changes found ->
+            | Inspected found when found |> isFound (fun c f -> c.Route = f) ->
                 if Option.isSome pending.Layout then
                     // The routes are as wanted; publishing again makes sure of the index's record.
                     await (Publish(pending.Changes, pending.Layout))
                 else
                     apply d pending
             | Inspected found when
-                Array.forall2
-                    (fun (c: RouteChange) (f: Route option) ->
-                        match f with
-                        | Some route -> route.Epoch = c.FromEpoch
-                        | None -> c.FromEpoch = 0L)
-                    pending.Changes
-                    found
+                found
+                |> isFound (fun c f ->
+                    match f with
+                    | Some route -> route.Epoch = c.FromEpoch
+                    | None -> c.FromEpoch = 0L)
                 ->
                 await (Publish(pending.Changes, pending.Layout))
             | PublishConflict

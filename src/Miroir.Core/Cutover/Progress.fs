@@ -65,6 +65,33 @@ module internal Progress =
 
             d.SetStep i FallingBack
 
+    /// Another source's quorum needs this target's store, or will from now on.
+    let private isCountedOn (d: Draft) i (store: ShardId) =
+        d.State.Moves
+        |> Seq.indexed
+        |> Seq.exists (fun (j, other) ->
+            j <> i
+            && other.Step >= Joining
+            && other.Step <= Finished
+            && other.Targets |> Array.exists (fun t -> t.Shard = store))
+
+    /// A staging store that was lost since it was made, and can be made again: no other source ends in it yet.
+    let private lostStaging (d: Draft) i : Member option =
+        let move = d.Move i
+
+        let isEnding (store: ShardId) =
+            d.State.Moves
+            |> Array.exists (fun other ->
+                other.Step >= Reproving
+                && other.Step <= Finished
+                && other.Targets |> Array.exists (fun t -> t.Shard = store))
+
+        Move.takers move
+        |> Array.tryFind (fun m ->
+            not (isOwner move m.Replica)
+            && not (m.Is(Making, Done))
+            && not (isEnding m.Replica.Store))
+
     let private copying (d: Draft) i =
         let route = d.SourceRoute i
         let owners = route.Owners
@@ -77,16 +104,28 @@ module internal Progress =
                 d.Succeed i m Filling
             else
                 d.Ensure i taker Making (fun () ->
-                    MakeStore(
-                        m.Node,
-                        {
-                            Stamp = route.Stamp
-                            Store = m.Store
-                            Range = target.Range
-                            Migration = d.State.Plan.Migration
-                            Attempt = (d.Move i).Attempt
-                        }
-                    ))
+                    if isCountedOn d i m.Store then
+                        // Made for another source already. Were it lost, an empty one in its place would pass for a
+                        // member that holds nothing: it is asked for, and made again when nobody counts on it.
+                        RaiseBarrier(
+                            m.Node,
+                            {
+                                Stamp = route.Stamp
+                                Store = m.Store
+                                Route = Some route
+                            }
+                        )
+                    else
+                        MakeStore(
+                            m.Node,
+                            {
+                                Stamp = route.Stamp
+                                Store = m.Store
+                                Range = target.Range
+                                Migration = d.State.Plan.Migration
+                                Attempt = (d.Move i).Attempt
+                            }
+                        ))
 
                 let current = Move.tryMember m (d.Move i) |> Option.defaultValue taker
 
@@ -245,6 +284,8 @@ module internal Progress =
         let move = d.Move i
 
         if enough d move Passing then
+            // Passes that still fail are given up: a late one must not send a proven shard back to Draining.
+            d.WithdrawMove i
             d.ChangeMove i (Move.forget [ Checking ])
             d.SetStep i Proving
         else
@@ -429,8 +470,9 @@ module internal Progress =
         then
             d.SetStep i Cleaning
 
-    /// Drops what `pick` names; true when none is left to wait for.
-    let private dropAll (d: Draft) i (pick: Move -> Member[]) (onlyOfMigration: bool) =
+    /// Drops what `pick` names; true when none is left to wait for. Staging is dropped in whichever incarnation: it was
+    /// made for this migration, and a late making may have put another in its place.
+    let private dropAll (d: Draft) i (pick: Move -> Member[]) (isStaging: bool) =
         let route = d.SourceRoute i
         let move = d.Move i
 
@@ -442,8 +484,8 @@ module internal Progress =
                         {
                             Stamp = route.Stamp
                             Store = m.Replica.Store
-                            Incarnation = m.Incarnation
-                            Migration = (if onlyOfMigration then d.State.Plan.Migration else 0L)
+                            Incarnation = (if isStaging then Guid.Empty else m.Incarnation)
+                            Migration = (if isStaging then d.State.Plan.Migration else 0L)
                         }
                     ))
 
@@ -455,7 +497,7 @@ module internal Progress =
         then
             d.ChangeMove i (fun m -> {
                 m with
-                    Leftovers = left |> Array.map _.Replica
+                    Leftovers = Array.append m.Leftovers (left |> Array.map _.Replica) |> Array.distinct
             })
 
             true
@@ -487,6 +529,12 @@ module internal Progress =
                 raiseOwners d i
 
             d.SetStep i Copying
+        | Draining
+        | DeltaPass
+        | Proving
+        | Holding when Option.isSome (lostStaging d i) ->
+            let lost = (lostStaging d i).Value.Replica
+            fallBack d i $"{lost} lost its store: it is made again before the shard can be switched to it" false
         | Copying when mayBegin -> copying d i
         | Ready when
             mayBegin
@@ -553,6 +601,7 @@ module internal Progress =
             then
                 d.WithdrawMove i
                 d.ChangeMove i (Move.forget [ Making; Filling; Fencing; Passing; Checking ])
+                d.ChangeMove i (fun m -> { m with Certificates = [||] })
                 d.SetStep i Undoing
 
     /// Writers that were named while their shard's route was being published.
@@ -603,6 +652,8 @@ module internal Progress =
             d.State.Moves |> Array.forall (fun m -> m.Step = step)
 
         match d.State.Status with
+        // A writer's publish on its way would be answered to nobody.
+        | _ when not d.State.Publishing.IsEmpty -> ()
         | Running
         | Paused when all Finished ->
             if d.State.Plan.KeepsLayout then

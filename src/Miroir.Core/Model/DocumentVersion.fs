@@ -29,9 +29,14 @@ type DocumentVersion = {
 [<RequireQualifiedAccess>]
 module HybridClock =
 
+    /// The latest wall-clock time that a reading follows, in Unix milliseconds (the year 4199): half of what fits, so
+    /// that a wall clock at the end of time leaves the counter the other half to grow in.
+    [<Literal>]
+    let private LatestUnixMs = 0x3FFF_FFFF_FFFFL
+
     /// Unix milliseconds as the lowest reading of that millisecond.
     let ofUnixMs (unixMs: int64) : int64 =
-        (max 0L (min unixMs 0x7FFF_FFFF_FFFFL)) <<< 16
+        (max 0L (min unixMs LatestUnixMs)) <<< 16
 
     /// The wall-clock part of a reading, in Unix milliseconds.
     let unixMs (reading: int64) : int64 = reading >>> 16

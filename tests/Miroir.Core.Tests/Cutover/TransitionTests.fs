@@ -1,0 +1,226 @@
+/// The transition as a function: total, and bounded, whatever it is told.
+module Miroir.Core.Tests.TransitionTests
+
+open System
+open NUnit.Framework
+open FsCheck
+open FsCheck.FSharp
+open FsCheck.NUnit
+open Miroir.Core
+open Miroir.Core.Cutover
+open Miroir.Core.Tests.Run
+
+let private plans =
+    [|
+        plan (shards 2 3 2)
+        plan (shards 3 2 2)
+        rebalance [| "a"; "b" |] [| "b"; "c" |]
+        rebalance [| "a" |] [| "b" |]
+    |]
+    |> Array.map (fun make ->
+        make {
+            Limits.Default with
+                MaxDeltaFailures = 3
+        })
+
+/// An answer that would please: so that arbitrary answers reach the later steps too.
+let private pleasing (effect: Effect) (incarnation: Guid) : Answer =
+    match effect.Action with
+    | Publish _ -> Published
+    | MakeStore _ -> MakeAnswered(Made incarnation)
+    | RaiseBarrier _ -> BarrierAnswered(Confirmed incarnation)
+    | Reconcile _ ->
+        ReconcileAnswered(
+            Progress {
+                Position = null
+                Compared = 1L
+                Copied = 1L
+                CopiedBytes = 1L
+                CopiedTombstones = 0L
+                MergeDigest = Digest.Zero
+                Watermark = DocumentVersion.Zero
+                Incarnation = incarnation
+                IsComplete = true
+            }
+        )
+    | DropStore _ -> DropAnswered Dropped
+    | Inspect shards -> Inspected(Array.map (fun _ -> None) shards)
+    | Wait _
+    | Cancel _ -> Elapsed
+
+/// What to say next: to which of the effects outstanding (or to none of them), and what.
+type Saying =
+    | Please of which: int
+    | Say of which: int * Answer
+    | SayToNobody of sequence: int64 * Answer
+    | Order of Order
+    | Assign of which: int * router: string
+    | StartAgain
+
+let private sayings: Gen<Saying list> =
+    let which = Gen.choose (0, 50)
+
+    Gen.frequency [
+        20, Gen.map Please which
+        4, Gen.map2 (fun which answer -> Say(which, answer)) which Arbitrary.answer
+        1, Gen.map2 (fun sequence answer -> SayToNobody(sequence, answer)) Arbitrary.int64 Arbitrary.answer
+        1, Gen.map Order Arbitrary.order
+        1, Gen.constant (Order Order.Cutover)
+        1, Gen.map2 (fun which router -> Assign(which, router)) which Arbitrary.name
+        1, Gen.constant StartAgain
+    ]
+    |> Gen.listOfLength 120
+
+let private tell (plan: Plan) (state: State) (saying: Saying) =
+    let pick which =
+        List.tryItem (which % (max 1 state.Outstanding.Count)) (Transition.outstanding state)
+
+    let event =
+        match saying with
+        | Please which ->
+            match pick which with
+            | Some effect -> Answered(effect.Sequence, pleasing effect (Guid(1, 2s, 3s, Array.zeroCreate 8)))
+            | None -> Ordered Order.Cutover
+        | Say(which, answer) ->
+            match pick which with
+            | Some effect -> Answered(effect.Sequence, answer)
+            | None -> Answered(1L, answer)
+        | SayToNobody(sequence, answer) -> Answered(sequence, answer)
+        | Order order -> Ordered order
+        | Assign(which, router) ->
+            let shards = Seq.toArray state.Routes.Keys
+            Ordered(AssignWriter(shards[which % shards.Length], router, 1L))
+        | StartAgain -> Started plan
+
+    { AtUnixMs = 5L; Event = event }
+
+let private started (plan: Plan) =
+    match Transition.start 1L plan with
+    | Ok(state, _) -> state
+    | Error why -> failwith why.Message
+
+[<Property(MaxTest = 150)>]
+let ``anything said in any state is taken or refused and never throws`` () =
+    Prop.forAll (Arb.fromGen (Gen.zip (Gen.elements plans) sayings)) (fun (plan, sayings) ->
+        let mutable state = started plan
+        let mutable journal = [ { AtUnixMs = 1L; Event = Started plan } ]
+
+        for saying in sayings do
+            let observation = tell plan state saying
+
+            match Transition.step state observation with
+            | Error why -> Assert.That(why.Code, Is.Not.Empty)
+            | Ok(next, _) ->
+                journal <- observation :: journal
+                state <- next
+
+        Transition.recover (List.rev journal) = Ok state)
+
+[<Property(MaxTest = 150)>]
+let ``a source is dropped only by the rules, whatever the nodes say`` () =
+    Prop.forAll (Arb.fromGen (Gen.zip (Gen.elements plans) sayings)) (fun (plan, sayings) ->
+        let mutable state = started plan
+
+        for saying in sayings do
+            match Transition.step state (tell plan state saying) with
+            | Error _ -> ()
+            | Ok(next, effects) ->
+                state <- next
+                Assert.That(Safety.check next, Is.Empty)
+                Assert.That(List.collect (Safety.allows next) effects, Is.Empty))
+
+[<Test>]
+let ``a journal that is empty or has no plan is refused`` () =
+    let refused journal =
+        match Transition.recover journal with
+        | Error why -> why.Code = "journal_damaged"
+        | Ok _ -> false
+
+    Assert.That(refused [], Is.True)
+
+    Assert.That(
+        refused [
+            {
+                AtUnixMs = 1L
+                Event = Ordered Order.Cutover
+            }
+        ],
+        Is.True
+    )
+
+/// Pleases until the predicate holds.
+let private until (holds: State -> bool) (state: State) =
+    let rec go n (state: State) =
+        if holds state then
+            state
+        elif n = 0 then
+            failwith $"it never came to pass: %A{state.Status} %A{state.Moves |> Array.map _.Step}"
+        else
+            let timers, others =
+                Transition.outstanding state |> List.partition (fun e -> e.Action.IsWait)
+
+            match others @ timers with
+            | [] -> failwith "nothing is outstanding"
+            | effect :: _ ->
+                let answer = pleasing effect (Guid(1, 2s, 3s, Array.zeroCreate 8))
+
+                match
+                    Transition.step state {
+                        AtUnixMs = 2L
+                        Event = Answered(effect.Sequence, answer)
+                    }
+                with
+                | Ok(next, _) -> go (n - 1) next
+                | Error why -> failwith why.Message
+
+    go 500 state
+
+let private told event state =
+    match Transition.step state { AtUnixMs = 3L; Event = event } with
+    | Ok(next, effects) -> next, effects
+    | Error why -> failwith why.Message
+
+let private isAt step (state: State) =
+    state.Moves |> Array.forall (fun m -> m.Step = step)
+
+let private moving () =
+    plan (shards 1 2 2) Limits.Default |> started |> until (isAt Ready)
+
+[<Test>]
+let ``a drain that runs out of time falls back and waits to be told again`` () =
+    let draining, _ = moving () |> told (Ordered Order.Cutover)
+    let draining = draining |> until (isAt Draining)
+    let back, _ = draining |> told (Answered(draining.Moves[0].DrainTimer, Elapsed))
+    Assert.That((back.Moves[0].Step = FallingBack), Is.True)
+    let held = back |> until (isAt Ready)
+    Assert.That(held.Moves[0].Held, Is.True)
+    Assert.That(held.Moves[0].Reason, Does.Contain "cutover")
+    Assert.That((held.Outstanding.Count = 0), Is.True)
+    let again, _ = held |> told (Ordered Order.Cutover)
+    let complete = again |> until _.IsEnded
+    Assert.That((complete.Status = Complete), Is.True)
+
+[<Test>]
+let ``after the first shard has retired there is no way back`` () =
+    let state, _ = moving () |> told (Ordered Order.Cutover)
+    let retiring = state |> until (isAt Retiring)
+
+    match
+        Transition.step retiring {
+            AtUnixMs = 4L
+            Event = Ordered(Order.Abort "late")
+        }
+    with
+    | Error why -> Assert.That(why.Code, Is.EqualTo "source_retired")
+    | Ok _ -> Assert.Fail "it was aborted"
+
+[<Test>]
+let ``a conflict in the metadata deposes, and a deposed one does nothing more`` () =
+    let state, _ = moving () |> told (Ordered Order.Cutover)
+    let publish = Transition.outstanding state |> List.find _.Action.IsPublish
+    let deposed, effects = state |> told (Answered(publish.Sequence, PublishConflict))
+    Assert.That((deposed.Status = Deposed), Is.True)
+    Assert.That((effects = []), Is.True)
+
+    for event in [ Ordered Order.Cutover; Answered(publish.Sequence, Published) ] do
+        Assert.That((Transition.step deposed { AtUnixMs = 9L; Event = event } |> Result.isError), Is.True)
