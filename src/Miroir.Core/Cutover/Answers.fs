@@ -28,7 +28,7 @@ module internal Answers =
     let private lostToOthers (d: Draft) i replica =
         d.State.Moves
         |> Array.iteri (fun j other ->
-            if j <> i && other.Step >= Joining && other.Step <= Holding then
+            if j <> i && other.Step >= Draining && other.Step <= Holding then
                 storeLost d j replica)
 
     let private making (d: Draft) i replica answer =
