@@ -41,6 +41,9 @@ public sealed class HttpServer : IAsyncDisposable
     /// <summary>The base address, with the port that was really taken: http://127.0.0.1:41234.</summary>
     public string Address { get; }
 
+    /// <summary>True where the address is "any of this machine's", which nobody else can use to reach it.</summary>
+    public bool IsAnyAddress => endpoint.Address.Equals(IPAddress.Any) || endpoint.Address.Equals(IPAddress.IPv6Any);
+
     /// <summary>Answers once this returns. Called once.</summary>
     /// <param name="protocols">Http2: prior knowledge, between processes. Http1: what people and clients speak.</param>
     public async Task StartAsync(HttpProtocols protocols, Action<IEndpointRouteBuilder> map, CancellationToken cancel)

@@ -34,7 +34,8 @@ public sealed record ApiError(string Message, string Code)
             "payload_too_large" => 413,
             "unsupported_media_type" => 415,
             _ when code.EndsWith("_not_found", StringComparison.Ordinal) => 404,
-            _ when code.EndsWith("unavailable", StringComparison.Ordinal) => 503,
+            _ when code.EndsWith("unavailable", StringComparison.Ordinal)
+                    || code.EndsWith("unreachable", StringComparison.Ordinal) => 503,
             _ when code.EndsWith("_timeout", StringComparison.Ordinal) => 504,
             _ when code.StartsWith("invalid_", StringComparison.Ordinal)
                     || code.StartsWith("missing_", StringComparison.Ordinal)
@@ -44,11 +45,17 @@ public sealed record ApiError(string Message, string Code)
             _ => 409,
         };
 
+    // Quotes and letters as they are: never within HTML, often read in a terminal.
+    private static readonly JsonWriterOptions Readable = new()
+    {
+        Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+    };
+
     /// <summary>The error as UTF-8 JSON.</summary>
     public byte[] ToJson()
     {
         using var buffer = new MemoryStream();
-        using (var json = new Utf8JsonWriter(buffer))
+        using (var json = new Utf8JsonWriter(buffer, Readable))
         {
             json.WriteStartObject();
             json.WriteString("message", Message);
