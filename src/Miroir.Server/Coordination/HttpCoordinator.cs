@@ -50,7 +50,7 @@ public sealed class HttpCoordinator(string address, WireLimits? limits = null) :
         );
 
     public Task<TableUpdate> Watch(long sinceRevision, CancellationToken cancel) =>
-        Peer.Call(
+        Call(
             HttpMethod.Get,
             $"{CoordinatorRoutes.Watch}?since={sinceRevision.ToString(CultureInfo.InvariantCulture)}",
             null,
@@ -98,6 +98,25 @@ public sealed class HttpCoordinator(string address, WireLimits? limits = null) :
     {
         var content = new ByteArrayContent(JsonShape.Object(fields));
         content.Headers.ContentType = new MediaTypeHeaderValue("application/json");
-        return Peer.Call(HttpMethod.Post, path, content, read, cancel);
+        return Call(HttpMethod.Post, path, content, read, cancel);
+    }
+
+    /// <summary>As in one process: a caller that gives up gets its cancellation, not a coordinator that is away.</summary>
+    private async Task<T> Call<T>(
+        HttpMethod method,
+        string path,
+        HttpContent? content,
+        Func<ReadOnlyMemory<byte>, T> read,
+        CancellationToken cancel
+    )
+    {
+        try
+        {
+            return await Peer.Call(method, path, content, read, cancel);
+        }
+        catch (UnreachableException e) when (cancel.IsCancellationRequested)
+        {
+            throw new OperationCanceledException(e.Message, e, cancel);
+        }
     }
 }
