@@ -92,6 +92,10 @@ let runtimeRules = [
         @"\.Result\b(?!\s*[<({=])|\.Wait\(|\.WaitAll\(|\.WaitAny\(|GetAwaiter\(\)\.GetResult|Thread\.Sleep"
         "var x = work.Result;"
     rule
+        "waits that go on in the thread pool"
+        @"\.WaitAsync\(|SemaphoreSlim|\.CancelAsync\(|\.ReadAllAsync\("
+        "await changed.WaitAsync(stop);"
+    rule
         "the system clock"
         @"\bDateTime(Offset)?\.(Utc)?(Now|Today)|Stopwatch|Environment\.TickCount|TimeProvider\.System"
         "var now = DateTime.UtcNow;"

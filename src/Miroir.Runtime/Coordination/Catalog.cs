@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text;
 using Miroir.Core;
 using Miroir.Ports;
+using Miroir.Runtime.Nodes;
 
 namespace Miroir.Runtime.Coordination;
 
@@ -24,15 +25,16 @@ public enum CommitOutcome
 public sealed class Catalog
 {
     private const int MaxRememberedChanges = 20_000;
+    private const int MaxWaitingCommits = 4_096;
 
     private readonly IMetadataStore _store;
-    private readonly SemaphoreSlim _gate = new(1, 1);
+    private readonly Bulkhead _gate = new(1, MaxWaitingCommits);
     private readonly Dictionary<string, long> _revisions = new(StringComparer.Ordinal);
     private readonly Dictionary<string, byte[]> _records = new(StringComparer.Ordinal);
     private readonly List<(long Revision, CatalogWrite Write)> _changes = [];
     private readonly object _sync = new();
     private long _oldestRemembered;
-    private TaskCompletionSource _changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private Signal _changed = new();
     private volatile RoutingTable _table = RoutingTable.Empty;
 
     public Catalog(IMetadataStore store) => _store = store;
@@ -142,7 +144,10 @@ public sealed class Catalog
     /// <summary>Writes all of it or nothing, where the metadata still hold what this catalog knows.</summary>
     public async Task<CommitOutcome> CommitAsync(IReadOnlyList<CatalogWrite> writes, CancellationToken cancel)
     {
-        await _gate.WaitAsync(cancel);
+        if (!await _gate.Enter(cancel))
+            throw new InvalidOperationException(
+                $"{MaxWaitingCommits} commits wait for the metadata store already: it is too slow, or away"
+            );
         try
         {
             if (IsDeposed)
@@ -170,7 +175,7 @@ public sealed class Catalog
         }
         finally
         {
-            _gate.Release();
+            _gate.Leave();
         }
     }
 
@@ -217,7 +222,7 @@ public sealed class Catalog
         }
 
         var shown = writes.Where(w => w.IsInTable).ToList();
-        TaskCompletionSource? changed = null;
+        Signal? changed = null;
         lock (_sync)
         {
             foreach (var write in writes.Where(w => !w.IsInTable && !w.IsJournal))
@@ -240,11 +245,11 @@ public sealed class Catalog
 
                 _table = _table.Apply(Update(shown, revision));
                 changed = _changed;
-                _changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
+                _changed = new();
             }
         }
 
-        changed?.TrySetResult();
+        changed?.Set();
     }
 
     private static TableUpdate Update(IReadOnlyList<CatalogWrite> writes, long revision) =>
@@ -273,7 +278,7 @@ public sealed class Catalog
         using var both = CancellationTokenSource.CreateLinkedTokenSource(limit, cancel);
         while (true)
         {
-            Task changed;
+            Signal changed;
             lock (_sync)
             {
                 // A revision from before this leader's time, or from a store that was put back: tell everything.
@@ -281,15 +286,12 @@ public sealed class Catalog
                     return Full();
                 if (sinceRevision < _table.Revision)
                     return Newest(sinceRevision);
-                changed = _changed.Task;
+                changed = _changed;
             }
 
-            try
+            if (!await changed.Arrives(both.Token))
             {
-                await changed.WaitAsync(both.Token);
-            }
-            catch (OperationCanceledException) when (!cancel.IsCancellationRequested)
-            {
+                cancel.ThrowIfCancellationRequested();
                 return Update([], sinceRevision);
             }
         }

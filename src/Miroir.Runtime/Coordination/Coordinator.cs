@@ -1,6 +1,7 @@
 using Miroir.Core;
 using Miroir.Core.Cutover;
 using Miroir.Ports;
+using Miroir.Runtime.Nodes;
 
 namespace Miroir.Runtime.Coordination;
 
@@ -11,6 +12,7 @@ namespace Miroir.Runtime.Coordination;
 public sealed class Coordinator : ICoordinator, IAdmin, IAsyncDisposable
 {
     private const int MaxRouters = 1024;
+    private const int MaxWaitingCommands = 4_096;
 
     private readonly Catalog _catalog;
     private readonly RouterRegistry _registry;
@@ -21,7 +23,7 @@ public sealed class Coordinator : ICoordinator, IAdmin, IAsyncDisposable
     private readonly TimeProvider _time;
     private readonly CoordinatorOptions _options;
     private readonly Action<string> _log;
-    private readonly SemaphoreSlim _commands = new(1, 1);
+    private readonly Bulkhead _commands = new(1, MaxWaitingCommands);
     private readonly CancellationTokenSource _stop = new();
     private Task _keeper = Task.CompletedTask;
     private Task _tidying = Task.CompletedTask;
@@ -63,7 +65,7 @@ public sealed class Coordinator : ICoordinator, IAdmin, IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        await _stop.CancelAsync();
+        _stop.Cancel();
         await _keeper;
         await _tidying;
         await _migrations.StopAsync();
@@ -95,14 +97,15 @@ public sealed class Coordinator : ICoordinator, IAdmin, IAsyncDisposable
     /// <summary>One command at a time: each reads the table, decides and commits.</summary>
     private async Task<T> ExclusivelyAsync<T>(Func<CancellationToken, Task<T>> command, CancellationToken cancel)
     {
-        await _commands.WaitAsync(cancel);
+        if (!await _commands.Enter(cancel))
+            throw new UnreachableException("coordinator", $"{MaxWaitingCommands} commands wait already: try later");
         try
         {
             return await command(cancel);
         }
         finally
         {
-            _commands.Release();
+            _commands.Leave();
         }
     }
 

@@ -52,7 +52,7 @@ internal sealed class MigrationRunner
 
     public async Task StopAsync()
     {
-        await _stop.CancelAsync();
+        _stop.Cancel();
         await _loop;
     }
 
@@ -63,7 +63,11 @@ internal sealed class MigrationRunner
             return new Rejection("migration_ended", $"migration {Id} has ended");
         var reply = new TaskCompletionSource<Rejection?>(TaskCreationOptions.RunContinuationsAsynchronously);
         await _inbox.Writer.WriteAsync(new Item(Event.NewOrdered(order), reply), cancel);
-        return await reply.Task.WaitAsync(cancel);
+        using var over = cancel.UnsafeRegister(
+            static (state, token) => ((TaskCompletionSource<Rejection?>)state!).TrySetCanceled(token),
+            reply
+        );
+        return await reply.Task;
     }
 
     private async Task LoopAsync()

@@ -24,19 +24,14 @@ internal sealed class Reconciler(
     {
         using var ending = CancellationTokenSource.CreateLinkedTokenSource(cancel);
         var tally = new ReconcileTally(command.After);
-        var work = Work(command, tally, ending.Token);
+        var isOver = new Signal();
+        var work = Tracked();
         try
         {
-            while (!work.IsCompleted)
+            while (!await isOver.Arrives(options.ProgressInterval, time, cancel))
             {
-                using var tick = CancellationTokenSource.CreateLinkedTokenSource(ending.Token);
-                await Task.WhenAny(work, Task.Delay(options.ProgressInterval, time, tick.Token));
-                tick.Cancel();
                 cancel.ThrowIfCancellationRequested();
-                if (!work.IsCompleted)
-                {
-                    yield return ReconcileReply.NewProgress(tally.Latest);
-                }
+                yield return ReconcileReply.NewProgress(tally.Latest);
             }
 
             yield return await work;
@@ -45,6 +40,18 @@ internal sealed class Reconciler(
         {
             ending.Cancel();
             await Task.WhenAny(work);
+        }
+
+        async Task<ReconcileReply> Tracked()
+        {
+            try
+            {
+                return await Work(command, tally, ending.Token);
+            }
+            finally
+            {
+                isOver.Set();
+            }
         }
     }
 

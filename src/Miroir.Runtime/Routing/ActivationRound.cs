@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Miroir.Core;
 
 namespace Miroir.Runtime.Routing;
@@ -18,13 +19,20 @@ internal sealed class ActivationRound(RouterContext context, Route route)
             context.Time
         );
         using var link = ended.UnsafeRegister(static source => ((CancellationTokenSource)source!).Cancel(), limit);
-        var enough = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        var calls = Activation
+        var isOver = new Signal();
+        var nodes = Activation
             .outstanding(Current)
             .GroupBy(static asked => asked.Item1.Node, StringComparer.Ordinal)
-            .Select(group => AskAsync(group.Key, [.. group], enough, limit.Token))
             .ToArray();
-        await Task.WhenAny(Task.WhenAll(calls), enough.Task);
+        var left = new StrongBox<int>(nodes.Length);
+        foreach (var node in nodes)
+        {
+            _ = AskAsync(node.Key, [.. node], isOver, left, limit.Token);
+        }
+        if (nodes.Length > 0)
+        {
+            await isOver.Arrives(limit.Token);
+        }
         // Enough is enough: whoever has not answered by now learns the epoch from the first request under it.
         limit.Cancel();
         return Current.IsActive;
@@ -44,16 +52,17 @@ internal sealed class ActivationRound(RouterContext context, Route route)
     private async Task AskAsync(
         string name,
         (Replica Replica, BarrierCommand Command)[] asked,
-        TaskCompletionSource enough,
+        Signal isOver,
+        StrongBox<int> left,
         CancellationToken cancel
     )
     {
-        if (context.Node(name) is not { } node)
-        {
-            return;
-        }
         try
         {
+            if (context.Node(name) is not { } node)
+            {
+                return;
+            }
             var replies = await node.RaiseBarriers([.. asked.Select(static one => one.Command)], cancel);
             lock (_lock)
             {
@@ -66,11 +75,18 @@ internal sealed class ActivationRound(RouterContext context, Route route)
                     return;
                 }
             }
-            enough.TrySetResult();
+            isOver.Set();
         }
         catch (Exception)
         {
             // Not confirmed: asked again with the next round, if there is one.
+        }
+        finally
+        {
+            if (Interlocked.Decrement(ref left.Value) == 0)
+            {
+                isOver.Set();
+            }
         }
     }
 }

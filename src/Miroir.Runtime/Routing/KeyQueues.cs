@@ -32,7 +32,7 @@ internal sealed class KeyQueues
             waiter = new Waiter();
             queue.Enqueue(waiter);
         }
-        return new ValueTask<bool>(waiter.WaitAsync(cancel));
+        return new ValueTask<bool>(waiter.TurnAsync(cancel));
     }
 
     public void Leave(Key key)
@@ -56,7 +56,7 @@ internal sealed class KeyQueues
         // Not in line: a long queue would grow the stack of whoever leaves.
         public TaskCompletionSource<bool> Turn { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-        public async Task<bool> WaitAsync(CancellationToken cancel)
+        public async Task<bool> TurnAsync(CancellationToken cancel)
         {
             using var registration = cancel.UnsafeRegister(
                 static state => ((Waiter)state!).Turn.TrySetResult(false),

@@ -59,20 +59,6 @@ internal sealed class RouterContext(
     /// <summary>
     /// Waits for the next change of the table, but not longer than the backoff says; false where the token ended first.
     /// </summary>
-    public async Task<bool> ChangeOrDelayAsync(Task changed, TimeSpan wait, CancellationToken cancel)
-    {
-        try
-        {
-            await changed.WaitAsync(wait, Time, cancel);
-            return true;
-        }
-        catch (TimeoutException)
-        {
-            return true;
-        }
-        catch (OperationCanceledException)
-        {
-            return false;
-        }
-    }
+    public async Task<bool> ChangeOrDelayAsync(Signal changed, TimeSpan wait, CancellationToken cancel) =>
+        await changed.Arrives(wait, Time, cancel) || !cancel.IsCancellationRequested;
 }

@@ -13,7 +13,7 @@ internal sealed class ShardWriter
     private readonly Lock _lock = new();
     private readonly HashSet<WriteRun> _runs = [];
     private readonly CancellationTokenSource _ended = new();
-    private readonly TaskCompletionSource<bool> _active = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly Signal _active = new();
     private Route _route;
     private bool _isCurrent = true;
     private volatile bool _isActive;
@@ -70,14 +70,7 @@ internal sealed class ShardWriter
 
         async Task<bool> WaitAsync()
         {
-            try
-            {
-                return await _active.Task.WaitAsync(cancel) && IsCurrent;
-            }
-            catch (OperationCanceledException)
-            {
-                return false;
-            }
+            return await _active.Arrives(cancel) && IsCurrent;
         }
     }
 
@@ -152,7 +145,7 @@ internal sealed class ShardWriter
                 if (await round.RaiseAsync(_ended.Token))
                 {
                     _isActive = true;
-                    _active.TrySetResult(true);
+                    _active.Set();
                     return;
                 }
                 await _context.DelayAsync(backoff.Next(), _ended.Token);
@@ -320,6 +313,6 @@ internal sealed class ShardWriter
     private void EndTerm()
     {
         _ended.Cancel();
-        _active.TrySetResult(false);
+        _active.Set();
     }
 }

@@ -17,7 +17,7 @@ internal sealed class TableFollower(
 )
 {
     private readonly Lock _lock = new();
-    private TaskCompletionSource _changed = NewSignal();
+    private Signal _changed = new();
     private volatile RoutingTable _table = RoutingTable.Empty;
     private volatile bool _isDeposed;
 
@@ -31,14 +31,14 @@ internal sealed class TableFollower(
 
     public Action OnDeposed { get; set; } = static () => { };
 
-    /// <summary>Ends with the next change of the table. Take it before looking at the table.</summary>
-    public Task Changed
+    /// <summary>Set with the next change of the table. Take it before looking at the table.</summary>
+    public Signal Changed
     {
         get
         {
             lock (_lock)
             {
-                return _changed.Task;
+                return _changed;
             }
         }
     }
@@ -53,11 +53,7 @@ internal sealed class TableFollower(
             {
                 return true;
             }
-            try
-            {
-                await changed.WaitAsync(cancel);
-            }
-            catch (OperationCanceledException)
+            if (!await changed.Arrives(cancel))
             {
                 return false;
             }
@@ -161,7 +157,7 @@ internal sealed class TableFollower(
 
     private void Apply(TableUpdate update)
     {
-        TaskCompletionSource changed;
+        Signal changed;
         lock (_lock)
         {
             var before = _table;
@@ -192,12 +188,10 @@ internal sealed class TableFollower(
             _table = table;
             OnChange(routes, removed);
             changed = _changed;
-            _changed = NewSignal();
+            _changed = new Signal();
         }
-        changed.SetResult();
+        changed.Set();
     }
-
-    private static TaskCompletionSource NewSignal() => new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     /// <summary>A token that ends with another one, or after a time.</summary>
     private sealed class Limit : IDisposable

@@ -1,0 +1,251 @@
+using Miroir.Core;
+using Miroir.Core.Cutover;
+using Miroir.Ports;
+using Miroir.Runtime.Coordination;
+using Miroir.Runtime.Nodes;
+using Miroir.Runtime.Routing;
+using Miroir.Simulation.Kernel;
+using Miroir.Simulation.Network;
+using Miroir.Stores.Memory;
+
+namespace Miroir.Simulation.Cluster;
+
+/// <summary>
+/// The processes of a cluster, as they ship, and what of them outlives a crash: the nodes' disks and the metadata. It also
+/// is their supervisor: who has ended by himself is started again.
+/// </summary>
+public sealed class SimCluster
+{
+    private readonly SimKernel _kernel;
+    private readonly SimNetwork _network;
+    private readonly FaultProfile _profile;
+    private readonly CoordinatorOptions _options;
+    private readonly SortedDictionary<string, MemoryDisk> _disks = new(StringComparer.Ordinal);
+    private readonly SortedDictionary<string, SimProcess> _processes = new(StringComparer.Ordinal);
+    private readonly List<FaultyNodeStore> _stores = [];
+    private readonly NodeInfo[] _seed;
+    private bool _areDisksFaulty;
+    private int _coordinators;
+
+    public SimCluster(
+        SimKernel kernel,
+        SimNetwork network,
+        FaultProfile profile,
+        CoordinatorOptions options,
+        string[] seedNodes
+    )
+    {
+        _kernel = kernel;
+        _network = network;
+        _profile = profile;
+        _options = options;
+        _seed = [.. seedNodes.Select(name => new NodeInfo(name, Address(name), "", 1, 0, NodeRole.Active))];
+        Metadata.OnWrite = Tell;
+    }
+
+    public MetadataDisk Metadata { get; } = new();
+
+    public IReadOnlyDictionary<string, MemoryDisk> Disks => _disks;
+
+    public IReadOnlyList<string> Nodes => [.. _disks.Keys];
+
+    public IReadOnlyList<string> Routers { get; private set; } = [];
+
+    /// <summary>The coordinator that was started last.</summary>
+    public string Leader { get; private set; } = "";
+
+    public static string Address(string name) => $"http://{name}:7000";
+
+    public SimProcess? Process(string name) =>
+        _processes.TryGetValue(name, out var process) && process.IsAlive ? process : null;
+
+    /// <summary>Everyone who runs now.</summary>
+    public IReadOnlyList<string> Running => [.. _processes.Where(p => p.Value.IsAlive).Select(p => p.Key)];
+
+    public SimProcess NewProcess(string name)
+    {
+        var skewMs = (_kernel.NextDouble() - 0.5) * 2 * _profile.MaxSkewMs;
+        var process = new SimProcess(_kernel, name, TimeSpan.FromMilliseconds(skewMs));
+        _processes[name] = process;
+        return process;
+    }
+
+    public void FaultyDisks(bool areFaulty)
+    {
+        _areDisksFaulty = areFaulty;
+        foreach (var store in _stores)
+        {
+            store.Plan = Plan();
+        }
+    }
+
+    /// <summary>With the disk that a node of this name left behind, if there was one.</summary>
+    public void StartNode(string name)
+    {
+        if (!_disks.TryGetValue(name, out var disk))
+        {
+            _disks[name] = disk = new MemoryDisk();
+        }
+        var process = NewProcess(name);
+        process.Post(() =>
+        {
+            var memory = new MemoryNodeStore(process.Entropy, disk);
+            var store = new FaultyNodeStore(memory, Plan(), process.Entropy, process.Time);
+            _stores.Add(store);
+            var options = new NodeOptions(name, "simulated") { PageEntries = 8 };
+            var service = new NodeService(
+                options,
+                store,
+                new SimDirectory(_network, process),
+                process.Time,
+                process.Entropy,
+                process.Log
+            );
+            _network.Listen(name, new Endpoint(process, service));
+        });
+    }
+
+    public void StartRouter(string name)
+    {
+        if (!Routers.Contains(name))
+        {
+            Routers = [.. Routers, name];
+        }
+        var process = NewProcess(name);
+        process.Spawn(async () =>
+        {
+            var directory = new SimDirectory(_network, process);
+            var router = new Router(
+                new RouterOptions { Name = name, Address = Address(name) },
+                new SimCoordinator(_network, process),
+                directory,
+                directory,
+                process.Time,
+                process.Entropy,
+                process.Log
+            );
+            _network.Listen(name, new Endpoint(process, router));
+            await router.StartAsync(CancellationToken.None);
+            while (!router.IsDeposed)
+            {
+                await Task.Delay(TimeSpan.FromMilliseconds(500), process.Time);
+            }
+            _kernel.After(
+                TimeSpan.FromMilliseconds(200),
+                () =>
+                {
+                    if (process.IsAlive)
+                    {
+                        Crash(name, "has been deposed, and is started again");
+                        StartRouter(name);
+                    }
+                }
+            );
+        });
+    }
+
+    public void StartCoordinator()
+    {
+        var name = $"{SimCoordinator.Name}{++_coordinators}";
+        Leader = name;
+        var process = NewProcess(name);
+        process.Spawn(async () =>
+        {
+            var why = "has lost the lead";
+            try
+            {
+                var coordinator = new Coordinator(
+                    _options,
+                    new SimMetadata(Metadata, _network, process),
+                    new SimDirectory(_network, process),
+                    process.Time,
+                    process.Log
+                );
+                await coordinator.StartAsync(_seed, CancellationToken.None);
+                _network.Listen(SimCoordinator.Name, new Endpoint(process, coordinator));
+                await coordinator.Ended;
+            }
+            catch (InvalidOperationException e)
+            {
+                why = $"has ended: {e.Message}";
+            }
+            _kernel.After(
+                TimeSpan.FromMilliseconds(200),
+                () =>
+                {
+                    if (process.IsAlive)
+                    {
+                        Crash(name, why);
+                        StartCoordinatorUnlessItRuns();
+                    }
+                }
+            );
+        });
+    }
+
+    /// <summary>An older one may still run, and not know that it leads no more.</summary>
+    public void StartCoordinatorUnlessItRuns()
+    {
+        if (Process(Leader) is null)
+        {
+            StartCoordinator();
+        }
+    }
+
+    /// <summary>The process is gone at once; what it had told nobody is forgotten.</summary>
+    public void Crash(string name, string why)
+    {
+        if (Process(name) is { } process)
+        {
+            _kernel.Tell(name, why);
+            process.Kill();
+        }
+    }
+
+    /// <summary>Everyone who ought to run does.</summary>
+    public void StartMissing()
+    {
+        foreach (var name in Nodes.Where(n => Process(n) is null))
+        {
+            StartNode(name);
+        }
+        foreach (var name in Routers.Where(r => Process(r) is null))
+        {
+            StartRouter(name);
+        }
+        StartCoordinatorUnlessItRuns();
+    }
+
+    public void ContinueAll()
+    {
+        foreach (var process in _processes.Values)
+        {
+            process.Continue();
+        }
+    }
+
+    private FaultPlan Plan() =>
+        _areDisksFaulty ? new FaultPlan { RefusePut = _profile.RefusePut, OnlyMigrationStores = true } : FaultPlan.None;
+
+    public long RefusedPuts => _stores.Sum(store => store.RefusedPuts);
+
+    private void Tell(string key, byte[]? value)
+    {
+        if (!_kernel.Trace.KeepsStory || !key.StartsWith(CatalogKeys.Routes, StringComparison.Ordinal))
+        {
+            return;
+        }
+        var what = "is taken out";
+        if (value is not null)
+        {
+            var route = Codec.routeOfBytes(value);
+            var targets = string.Join(
+                "; ",
+                route.Targets.Select(t => $"{t.Shard.Generation}/{t.Shard.Shard} on {string.Join(",", t.Nodes)}")
+            );
+            what =
+                $"{route.Stage} at epoch {route.Epoch}, on {string.Join(",", route.Owners)}, to [{targets}], written by {route.Writer.Router}#{route.Writer.Incarnation % 1000} in term {route.Writer.Term}";
+        }
+        _kernel.Trace.Note(_kernel.Now, "published", $"{key}: {what}");
+    }
+}

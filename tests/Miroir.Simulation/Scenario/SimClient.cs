@@ -1,0 +1,236 @@
+using System.Text;
+using System.Text.Json;
+using Miroir.Core;
+using Miroir.Oracle;
+using Miroir.Ports;
+using Miroir.Simulation.Kernel;
+using Miroir.Simulation.Network;
+
+namespace Miroir.Simulation.Scenario;
+
+/// <summary>A client that writes and reads, one request at a time, and takes down what it asked and was told.</summary>
+public sealed class SimClient(
+    SimNetwork network,
+    SimProcess process,
+    int number,
+    History history,
+    IReadOnlyList<string> routers,
+    ClientHabits habits
+)
+{
+    // What a client never hears of proves little: most of it is to be heard.
+    private const double Exposure = 0.2;
+    private static readonly string[] Fields = ["a", "b", "c"];
+    private readonly Dictionary<string, string> _versions = new(StringComparer.Ordinal);
+    private readonly IEntropy _entropy = process.Entropy;
+    private int _written;
+
+    /// <summary>True once the last request is over.</summary>
+    public bool IsDone { get; private set; }
+
+    /// <summary>Requests until told to stop.</summary>
+    public async Task RunAsync(Func<bool> isOver)
+    {
+        while (!isOver())
+        {
+            await Task.Delay(TimeSpan.FromMilliseconds(_entropy.NextDouble() * 2 * habits.ThinkMs), process.Time);
+            if (_entropy.NextDouble() < habits.Reads)
+            {
+                var consistency = _entropy.NextDouble() < 0.8 ? Consistency.Confirmed : Consistency.Eventual;
+                await ReadAsync(AnyKey(), consistency);
+            }
+            else
+            {
+                var batch = _entropy.NextDouble() < 0.8 ? 1 : 2 + (int)(_entropy.NextDouble() * 4);
+                await WriteAsync([.. Enumerable.Range(0, batch).Select(_ => AnyWrite())]);
+            }
+        }
+        IsDone = true;
+    }
+
+    /// <summary>Replaces each document once.</summary>
+    public async Task LoadAsync(IReadOnlyList<string> keys)
+    {
+        foreach (var chunk in keys.Chunk(16))
+        {
+            await WriteAsync([.. chunk.Select(key => Operation.Replace(key, SomeFields(3)))]);
+        }
+    }
+
+    /// <summary>A confirmed read that is part of the history; null where it was not answered.</summary>
+    public async Task<Reply?> ReadAsync(string key, Consistency consistency)
+    {
+        var operation = consistency == Consistency.Confirmed ? Operation.Read(key) : Operation.EventualRead(key);
+        var entry = history.Invoke(number, operation);
+        using var limit = Patience();
+        Reply? reply = null;
+        try
+        {
+            var outcome = await network.Call(
+                process,
+                Pick(routers),
+                "read",
+                false,
+                (service, cancel) => ((IDocuments)service).Read(SeedRun.Index, Key.Of(key), consistency, cancel),
+                limit.Token,
+                Exposure
+            );
+            reply = outcome switch
+            {
+                ReadOutcome.Value { Item: var found } => Reply.Found(FieldsOf(found.Body), found.Version.ToString()),
+                ReadOutcome.Nothing => Reply.Absent(),
+                _ => null,
+            };
+            if (outcome is ReadOutcome.Value { Item: var seen })
+            {
+                _versions[key] = seen.Version.ToString();
+            }
+        }
+        catch (Exception e) when (e is UnreachableException or OperationCanceledException)
+        {
+            // Not answered.
+        }
+        Complete(entry, reply ?? Reply.Failed());
+        return reply;
+    }
+
+    public static IEnumerable<KeyValuePair<string, string>> FieldsOf(ReadOnlyMemory<byte> body)
+    {
+        using var json = JsonDocument.Parse(body);
+        return [.. json.RootElement.EnumerateObject().Select(f => KeyValuePair.Create(f.Name, f.Value.GetString()!))];
+    }
+
+    private async Task WriteAsync(Operation[] operations)
+    {
+        var entries = Array.ConvertAll(operations, operation => history.Invoke(number, operation));
+        var commands = Array.ConvertAll(operations, Command);
+        using var limit = Patience();
+        WriteOutcome[] outcomes = [];
+        try
+        {
+            outcomes = await network.Call(
+                process,
+                Pick(routers),
+                "write",
+                false,
+                (service, cancel) => ((IDocuments)service).Write(commands, cancel),
+                limit.Token,
+                Exposure
+            );
+        }
+        catch (Exception e) when (e is UnreachableException or OperationCanceledException)
+        {
+            // All of them unknown.
+        }
+        for (var i = 0; i < entries.Length; i++)
+        {
+            Complete(entries[i], i < outcomes.Length ? ReplyOf(operations[i], outcomes[i]) : Reply.Unknown());
+        }
+    }
+
+    private void Complete(HistoryEntry entry, Reply reply)
+    {
+        history.Complete(entry, reply);
+        network.Kernel.Trace.Add(6, network.Kernel.Now, entry.Id, (long)reply.Outcome);
+        if (network.Kernel.Trace.KeepsStory)
+        {
+            network.Kernel.Trace.Note(network.Kernel.Now, process.Name, $"\"{entry.Operation.Key}\" {entry}");
+        }
+    }
+
+    private Reply ReplyOf(Operation operation, WriteOutcome outcome)
+    {
+        switch (outcome)
+        {
+            case WriteOutcome.Written written when operation.Kind == OperationKind.Delete:
+                _versions[operation.Key] = written.Version.ToString();
+                return Reply.Ok();
+            case WriteOutcome.Written written:
+                _versions[operation.Key] = written.Version.ToString();
+                return Reply.Ok(written.Version.ToString());
+            case WriteOutcome.ConditionFailed:
+                return Reply.ConditionFailed();
+            case WriteOutcome.Rejected:
+                return Reply.Failed();
+            default:
+                return Reply.Unknown();
+        }
+    }
+
+    private CancellationTokenSource Patience() =>
+        new(
+            TimeSpan.FromMilliseconds(
+                _entropy.NextDouble() < habits.Impatience ? 5 + (_entropy.NextDouble() * 300) : 15_000
+            ),
+            process.Time
+        );
+
+    private T Pick<T>(IReadOnlyList<T> among) => among[(int)(_entropy.NextDouble() * among.Count)];
+
+    private string AnyKey() =>
+        habits.Cold.Count == 0 || _entropy.NextDouble() < habits.Heat ? Pick(habits.Hot) : Pick(habits.Cold);
+
+    private Operation AnyWrite()
+    {
+        var key = AnyKey();
+        var drawn = _entropy.NextDouble();
+        var operation =
+            drawn < 0.35 ? Operation.Replace(key, SomeFields(1 + (int)(_entropy.NextDouble() * 3)))
+            : drawn < 0.7 ? Operation.Merge(key, SomeFields(1 + (int)(_entropy.NextDouble() * 2)))
+            : Operation.Delete(key);
+        var condition = _entropy.NextDouble();
+        return condition < 0.15 && _versions.TryGetValue(key, out var version) ? operation.IfVersion(version)
+            : condition is >= 0.15 and < 0.25 ? operation.IfAbsent()
+            : operation;
+    }
+
+    private KeyValuePair<string, string>[] SomeFields(int count)
+    {
+        var first = (int)(_entropy.NextDouble() * Fields.Length);
+        var value = $"{number}-{++_written}";
+        return
+        [
+            .. Enumerable.Range(0, count).Select(i => KeyValuePair.Create(Fields[(first + i) % Fields.Length], value)),
+        ];
+    }
+
+    private WriteCommand Command(Operation operation) =>
+        new(
+            SeedRun.Index,
+            Key.Of(operation.Key),
+            operation.Kind switch
+            {
+                OperationKind.Replace => WriteIntent.Replace,
+                OperationKind.Merge => WriteIntent.Merge,
+                _ => WriteIntent.Delete,
+            },
+            operation.Fields is { } fields
+                ? Encoding.UTF8.GetBytes(
+                    $"{{{string.Join(",", fields.Fields.Select(f => $"\"{f.Key}\":\"{f.Value}\""))}}}"
+                )
+                : ReadOnlyMemory<byte>.Empty,
+            operation.Condition switch
+            {
+                ConditionKind.IfVersion => Condition.NewIfVersion(
+                    DocumentVersion.TryParse(operation.ExpectedVersion!).Value
+                ),
+                ConditionKind.IfAbsent => Condition.IfAbsent,
+                _ => Condition.Always,
+            },
+            _entropy.NewGuid()
+        );
+}
+
+/// <param name="Hot">Keys that everybody wants.</param>
+/// <param name="Heat">The share of requests that goes to them.</param>
+/// <param name="Reads">The share of reads.</param>
+/// <param name="ThinkMs">Mean time between two requests.</param>
+/// <param name="Impatience">The share of requests that are given up early.</param>
+public sealed record ClientHabits(
+    IReadOnlyList<string> Hot,
+    IReadOnlyList<string> Cold,
+    double Heat,
+    double Reads,
+    double ThinkMs,
+    double Impatience
+);

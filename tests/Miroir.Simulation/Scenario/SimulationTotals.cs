@@ -1,0 +1,79 @@
+using System.Globalization;
+
+namespace Miroir.Simulation.Scenario;
+
+/// <summary>What many seeds came to.</summary>
+public sealed class SimulationTotals
+{
+    private static readonly string[] Classes =
+    [
+        "lost",
+        "stale",
+        "resurrected",
+        "duplicated",
+        "orphaned",
+        "undecided",
+        "leftover",
+        "wedged",
+        "escaped",
+        "failed",
+    ];
+
+    private readonly SortedDictionary<string, long> _faults = new(StringComparer.Ordinal);
+    private readonly SortedDictionary<string, long> _wrong = new(StringComparer.Ordinal);
+    private long _seeds;
+    private long _operations;
+    private long _acknowledged;
+    private long _complete;
+    private long _aborted;
+    private long _fellBack;
+    private long _deltaCopied;
+    private TimeSpan _virtualTime;
+
+    public List<long> WrongSeeds { get; } = [];
+
+    public void Add(SeedResult result)
+    {
+        _seeds++;
+        _operations += result.Operations;
+        _acknowledged += result.Acknowledged;
+        _complete += result.Completed;
+        _aborted += result.Aborted;
+        _fellBack += result.FellBack;
+        _deltaCopied += result.DeltaCopied;
+        _virtualTime += result.VirtualTime;
+        foreach (var (fault, count) in result.Faults)
+        {
+            _faults[fault] = _faults.GetValueOrDefault(fault) + count;
+        }
+        foreach (var (kind, count) in result.Wrong)
+        {
+            _wrong[kind] = _wrong.GetValueOrDefault(kind) + count;
+        }
+        if (!result.IsRight)
+        {
+            WrongSeeds.Add(result.Seed);
+        }
+    }
+
+    public string Tell(TimeSpan elapsed)
+    {
+        var perHour = _seeds / Math.Max(elapsed.TotalHours, 1e-9);
+        List<string> lines =
+        [
+            string.Create(
+                CultureInfo.InvariantCulture,
+                $"{_seeds} seeds in {elapsed.TotalSeconds:0.0} s ({perHour:0} per hour), {_virtualTime.TotalMinutes:0.0} virtual minutes"
+            ),
+            $"operations checked   {_operations} ({_acknowledged} acknowledged)",
+            $"migrations           {_complete} complete, {_aborted} aborted; {_fellBack} shards fell back; {_deltaCopied} documents by delta passes",
+            $"faults               {string.Join(", ", _faults.Select(f => $"{f.Key} {f.Value}"))}",
+            $"found                {string.Join(", ", Classes.Select(c => $"{c} {_wrong.GetValueOrDefault(c)}"))}",
+        ];
+        if (WrongSeeds.Count > 0)
+        {
+            lines.Add($"seeds with violations: {string.Join(", ", WrongSeeds)}");
+        }
+        return string.Join(Environment.NewLine, lines);
+    }
+}
