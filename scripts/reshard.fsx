@@ -3,13 +3,14 @@
 //   dotnet fsi scripts/reshard.fsx -- --server http://127.0.0.1:7700 --index packages --new-shards 64 \
 //       --node node-4=http://127.0.0.1:7704
 //
-// Uses the Release build: `dotnet build src/Miroir.Scripting -c Release`, or `dotnet fsi build.fsx build`. Where a
-// file that #r names isn't there, that is what is missing.
+// It uses the Release build. References are resolved before a script's first line runs: it therefore looks for the
+// build first, and then runs itself again with BUILT defined. In an interactive session
+// type the three #r below, `open Miroir.Scripting` and a `migration { ... }` of your own.
 
-#I "../src/Miroir.Scripting/bin/Release/net10.0"
-#r "Miroir.Core.dll" // not found: run `dotnet fsi build.fsx build` first
-#r "Miroir.Ports.dll"
-#r "Miroir.Scripting.dll"
+#if BUILT
+#r "../src/Miroir.Scripting/bin/Release/net10.0/Miroir.Core.dll"
+#r "../src/Miroir.Scripting/bin/Release/net10.0/Miroir.Ports.dll"
+#r "../src/Miroir.Scripting/bin/Release/net10.0/Miroir.Scripting.dll"
 
 open System
 open Miroir.Scripting
@@ -78,3 +79,41 @@ match Migration.run plan with
         | Unreachable _ -> 3
         | Refused _ -> 1
     )
+#else
+
+open System.Diagnostics
+open System.IO
+
+let library =
+    Path.Combine(
+        __SOURCE_DIRECTORY__,
+        "..",
+        "src",
+        "Miroir.Scripting",
+        "bin",
+        "Release",
+        "net10.0",
+        "Miroir.Scripting.dll"
+    )
+
+if not (File.Exists library) then
+    eprintfn "reshard.fsx: Miroir is not built yet; run `dotnet fsi build.fsx build` first"
+    exit 1
+
+let arguments =
+    fsi.CommandLineArgs |> List.ofArray |> List.tail |> List.filter ((<>) "--")
+
+let itself = Path.Combine(__SOURCE_DIRECTORY__, __SOURCE_FILE__)
+
+let run =
+    Process.Start(
+        ProcessStartInfo(
+            "dotnet",
+            [ "fsi"; "--define:BUILT"; "--exec"; itself; "--" ] @ arguments,
+            UseShellExecute = false
+        )
+    )
+
+run.WaitForExit()
+exit run.ExitCode
+#endif

@@ -57,6 +57,10 @@ let private globals (args: string list) =
     take false Map.empty [] args
 
 let private dispatch (context: Context) (parsed: ParseResults<RootArgs>) : Task<int> =
+    // A file that was named and is wrong is told of, also where the command would not need it.
+    if context.ConfigFile.IsSome then
+        context.Config() |> ignore
+
     match parsed.GetSubCommand() with
     | Cluster args -> ClusterCommands.cluster context args
     | Nodes args -> ClusterCommands.nodes context args
@@ -117,7 +121,23 @@ let run (world: Surroundings) (args: string list) (cancel: CancellationToken) : 
             world.Out.WriteLine problem.Message
             return Exit.Done
         | :? ArguParseException as problem ->
-            return fail world isJson Exit.Usage "wrong_usage" (problem.Message.Replace("ERROR: ", ""))
+            // Its first line says what is wrong; the help behind it is a screen long.
+            let first = problem.Message.Replace("ERROR: ", "").Split('\n')[0]
+
+            let command =
+                args
+                |> List.takeWhile (fun arg -> not (arg.StartsWith '-'))
+                |> List.truncate 2
+                |> List.append [ "miroir-ctl" ]
+                |> String.concat " "
+
+            return
+                fail
+                    world
+                    isJson
+                    Exit.Usage
+                    "wrong_usage"
+                    $"{first.TrimEnd().TrimEnd('.')}; `{command} --help` shows what there is"
         | :? IO.IOException
         | :? UnauthorizedAccessException as problem ->
             return fail world isJson Exit.Refused "file_unreadable" problem.Message
