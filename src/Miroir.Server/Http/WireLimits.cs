@@ -18,7 +18,7 @@ public sealed record WireLimits
     public TimeSpan PingTimeout { get; init; } = TimeSpan.FromSeconds(5);
 
     /// <summary>Requests of one kind under way to one peer; calls that come meanwhile go together in the next.</summary>
-    public int RequestsInFlight { get; init; } = 2;
+    public int RequestsInFlight { get; init; } = 4;
 
     /// <summary>Commands in one request at most.</summary>
     public int BatchCommands { get; init; } = 1024;
