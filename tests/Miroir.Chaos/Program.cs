@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using Miroir.Chaos.Demo;
+using Miroir.Chaos.Processes;
 
 namespace Miroir.Chaos;
 
@@ -22,6 +23,8 @@ internal static class Program
         {
             case ["demo", .. var rest]:
                 return await DemoCommand.RunAsync(rest, stop.Token);
+            case ["node" or "router" or "coordinator", .. var rest]:
+                return await HostCommands.RunAsync(arguments[0], rest, stop.Token);
             default:
                 Console.Error.WriteLine(Usage);
                 return 2;

@@ -1,5 +1,5 @@
 using System.Diagnostics;
-using System.Text.Json;
+using System.Net.Http.Json;
 using Miroir.Chaos.Processes;
 using Miroir.Oracle;
 
@@ -47,16 +47,7 @@ internal sealed class DemoRun(DemoOptions options, TextWriter output)
         var watch = new MigrationWatch(http, coordinator, _clock);
         Say($"started 3 nodes, 1 coordinator, {options.Routers} router(s)");
 
-        await watch.CommandAsync(
-            "/_miroir/indexes",
-            new
-            {
-                uid = Index,
-                primaryKey = dataset.PrimaryKey,
-                shards = options.OldShards,
-                replication = options.Replication,
-            }
-        );
+        await CreateIndexAsync(http, Routers()[0], dataset.PrimaryKey);
         var importSeconds = await Importer.RunAsync(http, Routers()[0], Index, dataset, history);
         Say(
             $"imported {dataset.Documents.Count:N0} documents into '{Index}', {options.OldShards} shards, {dataset.Documents.Count / importSeconds:N0} documents/s"
@@ -136,6 +127,23 @@ internal sealed class DemoRun(DemoOptions options, TextWriter output)
         if (options.Keep)
             await KeepAsync(cluster, cancel);
         return result;
+    }
+
+    private async Task CreateIndexAsync(HttpClient http, Uri router, string primaryKey)
+    {
+        using var response = await http.PostAsJsonAsync(
+            new Uri(router, "/indexes"),
+            new
+            {
+                uid = Index,
+                primaryKey,
+                shards = options.OldShards,
+                replication = options.Replication,
+            }
+        );
+        var answer = await response.Content.ReadAsStringAsync();
+        if (!response.IsSuccessStatusCode || answer.Contains("\"failed\"", StringComparison.Ordinal))
+            throw new InvalidOperationException($"the index could not be made: {answer}");
     }
 
     /// <summary>To the end of the migration; where something is to be killed, after the first shard has switched and before the last has.</summary>
