@@ -33,7 +33,7 @@ public sealed record CoordinatorOptions
     public int NodeCallTimeoutMs { get; init; } = 5_000;
 
     /// <summary>Longest wait for a node's status.</summary>
-    public int StatusTimeoutMs { get; init; } = 2_000;
+    public int StatusTimeoutMs { get; init; } = 5_000;
 
     public int ReconcileSilenceTimeoutMs { get; init; } = 15_000;
     public int ProgressEveryMs { get; init; } = 500;

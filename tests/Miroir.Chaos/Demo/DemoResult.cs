@@ -110,7 +110,9 @@ internal sealed record DemoResult
         marks[At(CutoverMs)] = 'C';
         marks[At(EndedMs)] = 'E';
         output.WriteLine($"  {"", -22} {new string(marks)}  S start, C cutover, E end");
-        foreach (var (phase, atMs) in Watch.Phases)
-            output.WriteLine($"  {"", -22} {(atMs - StartedMs) / 1000, 6:F2} s  {phase}");
+        output.WriteLine(
+            $"  {"phases, first seen at", -22} "
+                + string.Join(", ", Watch.Phases.Select(p => $"{p.Phase} {(p.AtMs - StartedMs) / 1000:F1} s"))
+        );
     }
 }

@@ -69,7 +69,8 @@ internal sealed class MigrationWatch(HttpClient http, Uri coordinator, Stopwatch
     {
         var now = clock.Elapsed.TotalMilliseconds;
         var phase = View.GetProperty("phase").GetString() ?? "";
-        if (_phases.Count == 0 || _phases[^1].Phase != phase)
+        // Shards cut over a few at a time, so the phase goes to and fro: when each was first seen tells the story.
+        if (_phases.TrueForAll(p => p.Phase != phase))
             _phases.Add((phase, now));
         foreach (var shard in View.GetProperty("shards").EnumerateArray())
         {
