@@ -5,8 +5,6 @@ open System.Text.Json
 open Miroir.Core
 open Miroir.Core.Cutover
 
-/// The JSON of observations, as journals keep them. Names are frozen: append only, and a build reads every journal
-/// that an older one wrote.
 [<RequireQualifiedAccess>]
 module Journal =
 

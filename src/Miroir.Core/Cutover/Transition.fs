@@ -3,8 +3,6 @@ namespace Miroir.Core.Cutover
 open Miroir.Core
 open Miroir.Core.Cutover
 
-/// The cutover as a pure function: no clock, no randomness, no I/O. What the coordinator journals, what the explorer
-/// searches and what the simulator runs is this.
 [<RequireQualifiedAccess>]
 module Transition =
 
@@ -66,7 +64,6 @@ module Transition =
 
         Ok(d.State, d.Effects)
 
-    /// The migration's first state, and its first effects.
     let start (atUnixMs: int64) (plan: Plan) : Result<State * Effect list, Rejection> =
         conclude (Draft(initial atUnixMs plan))
 
@@ -184,9 +181,6 @@ module Transition =
                 Ok()
             | _ -> refuse "no_such_route" $"no route of {shard} is this migration's"
 
-    /// One observation in one state: the next state and the effects that are to be performed, or why it is refused,
-    /// which changes nothing. Total: any observation in any state gives one or the other. The same answer given
-    /// twice is taken once.
     let step (state: State) (observation: Observation) : Result<State * Effect list, Rejection> =
         let d =
             Draft(
@@ -207,8 +201,6 @@ module Transition =
             | Ok() -> conclude d
             | Error why -> Error why
 
-    /// What was in force when the last journalled observation had been taken, from all of them in order. The effects
-    /// still outstanding are what a new leader performs again.
     let recover (journal: Observation seq) : Result<State, Rejection> =
         let folder (state: Result<State option, Rejection>) (observation: Observation) =
             match state, observation.Event with
@@ -230,6 +222,5 @@ module Transition =
             }
         | Error why -> Error why
 
-    /// Effects whose answers are awaited, in the order they were handed out.
     let outstanding (state: State) : Effect list =
         state.Outstanding |> Map.toList |> List.map (snd >> fst)

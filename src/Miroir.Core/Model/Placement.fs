@@ -3,21 +3,15 @@ namespace Miroir.Core
 open System
 open System.Text
 
-/// A node as placement sees it.
 type PlacementNode = {
     Name: string
-    /// Failure domain; "" where zones are not used.
     Zone: string
-    /// Share of the shards relative to the others; above 0.
     Weight: float
 }
 
-/// Weighted rendezvous hashing (Thaler and Ravishankar 1998; weights after Schindelhauer and Schomaker 2005):
-/// each shard scores every node, and the best scores own it. Adding or removing a node moves only what must move.
 [<RequireQualifiedAccess>]
 module Placement =
 
-    /// A shard's score of a node: -weight / ln(u), u in (0, 1) from the hash of both names.
     let score (shard: ShardId) (node: PlacementNode) : float =
         // The generation is left out, so that a layout of the same count keeps its shards where they are.
         let name =
@@ -27,8 +21,6 @@ module Placement =
         let u = (float (hash >>> 11) + 0.5) / float (1UL <<< 53)
         -node.Weight / Math.Log u
 
-    /// The `replication` owners of a shard, best first, in different zones as long as there are zones left.
-    /// Error where there are fewer nodes than replicas.
     let owners (nodes: PlacementNode[]) (replication: int) (shard: ShardId) : Result<string[], string> =
         if replication < 1 then
             Error $"replication must be 1 or more, not {replication}"

@@ -4,8 +4,6 @@ open System
 open System.Buffers.Binary
 open System.Numerics
 
-/// XXH64, Yann Collet's 64-bit non-cryptographic hash (the xxHash specification, version 0.1.1).
-/// Fixed for ever: keys are placed by it, so every node, router and file depends on its values.
 [<RequireQualifiedAccess>]
 module XxHash64 =
 
@@ -30,7 +28,6 @@ module XxHash64 =
     let inline private mergeRound (hash: uint64) (accumulator: uint64) =
         (hash ^^^ round 0UL accumulator) * Prime1 + Prime4
 
-    /// The hash of all of `bytes` under `seed`.
     let hash (seed: uint64) (bytes: ReadOnlySpan<byte>) : uint64 =
         let mutable rest = bytes
         let mutable h = 0UL
