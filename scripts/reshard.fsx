@@ -56,12 +56,12 @@ let rec read (plan: MigrationPlan) (args: string list) : MigrationPlan =
 let arguments =
     fsi.CommandLineArgs |> List.ofArray |> List.tail |> List.filter ((<>) "--")
 
-let server =
+let url =
     Environment.GetEnvironmentVariable "MIROIR_SERVER"
     |> Option.ofObj
     |> Option.defaultValue "http://127.0.0.1:7700"
 
-let plan = read (migration { server server }) arguments
+let plan = read (migration { server url }) arguments
 
 if plan.Index = "" then
     wrong "--index: is missing"

@@ -359,3 +359,16 @@ let ``a script's migration starts, copies, cuts over and ends`` () =
 
     Assert.That(out.ToString(), Does.StartWith "Node added: n4 at http://127.0.0.1:7004\nMigration started: ID=42\n")
     Assert.That(out.ToString(), Does.EndWith "Status: Complete\nData loss: 0 documents\n")
+
+[<Test>]
+let ``a terminal gets tables with borders, and a bar that ends`` () =
+    use fake = new FakeServer(answer)
+    let nodes = Ctl.runOn true [] "" fake.Url [ "nodes"; "list" ]
+    Assert.That(nodes.Status, Is.Zero, nodes.Error)
+    Assert.That(nodes.Out, Does.Contain "│")
+
+    let watched =
+        Ctl.runOn true [] "" fake.Url [ "reshard"; "watch"; "--index"; "packages" ]
+
+    Assert.That(watched.Status, Is.Zero, watched.Error)
+    Assert.That(watched.Out, Does.EndWith "Status: Complete\nData loss: 0 documents\n")

@@ -66,7 +66,13 @@ module Ctl =
     let noon = DateTimeOffset(2026, 3, 2, 12, 0, 0, TimeSpan.Zero)
 
     /// Runs a command as the program would, in this process, with files and input from memory.
-    let runWith (files: (string * string) list) (input: string) (server: string) (command: string list) : Ran =
+    let runOn
+        (isTerminal: bool)
+        (files: (string * string) list)
+        (input: string)
+        (server: string)
+        (command: string list)
+        : Ran =
         let out = new StringWriter(NewLine = "\n")
         let error = new StringWriter(NewLine = "\n")
         let files = Map.ofList files
@@ -78,7 +84,7 @@ module Ctl =
             Out = out
             Error = error
             Input = fun () -> stream input
-            IsTerminal = false
+            IsTerminal = isTerminal
             Variable = fun name -> if name = "MIROIR_SERVER" then Some server else None
             ReadFile = fun file -> Map.tryFind file files
             OpenFile =
@@ -98,6 +104,8 @@ module Ctl =
             Out = out.ToString()
             Error = error.ToString()
         }
+
+    let runWith = runOn false
 
     let run server (command: string) =
         runWith [] "" server (command.Split(' ', StringSplitOptions.RemoveEmptyEntries) |> List.ofArray)
