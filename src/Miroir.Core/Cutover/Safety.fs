@@ -237,11 +237,12 @@ module Safety =
     ]
 
     /// Other moves that count on the target's store already: an empty one would pass for a member that holds nothing.
+    /// One that enters Joint in the very transition still has its delta pass before it.
     let private isCountedOn (state: State) (move: Move) (store: ShardId) =
         state.Moves
         |> Array.exists (fun other ->
             other.Source <> move.Source
-            && other.Step >= Joining
+            && other.Step >= Draining
             && other.Step <= Finished
             && other.Targets |> Array.exists (fun t -> t.Shard = store))
 
