@@ -10,7 +10,7 @@ namespace Miroir.Benchmarks;
 /// With one file a round is one transaction and one sync; with a file each, one of each per shard,
 /// from as many threads as there are shards.
 /// </summary>
-public sealed class ShardFileFsyncs
+internal static class ShardFileFsyncs
 {
     private const int Shards = 16;
     private const int BodyBytes = 1024;
@@ -25,39 +25,55 @@ public sealed class ShardFileFsyncs
         """;
 
     /// <summary>Prints documents/s and syncs of both, and their ratio, for several sizes of a group.</summary>
-    /// <param name="output">Where the table goes.</param>
-    /// <param name="folder">A folder on the disk to measure; files are made in it and removed.</param>
-    public static void Run(TextWriter output, string folder)
+    public static Task RunAsync(BenchOptions options, TextWriter output, CancellationToken cancel)
     {
+        var folder = options.Place("shard-file-fsyncs");
+        var repeats = options.IsQuick ? 1 : Repeats;
         output.WriteLine(
-            $"SQLite {SqliteLibrary.Version}, {Shards} shards, bodies of {BodyBytes} bytes, synchronous=FULL"
+            $"{Shards} shards, bodies of {BodyBytes} bytes, synchronous=FULL; medians of {repeats} interleaved runs."
         );
-        output.WriteLine(
-            $"{"waiting/shard", 13} {"documents", 9} {"one file/s", 11} {"file each/s", 11} {"syncs", 6} {"syncs each", 10} {"ratio", 6}"
+        var table = new MarkdownTable(
+            "waiting for each shard",
+            "documents",
+            "one file/s",
+            "file each/s",
+            "syncs",
+            "syncs each",
+            "file each : one file"
         );
-        foreach (var waiting in new[] { 1, 4, 16, 64 })
+        foreach (var waiting in options.IsQuick ? [4] : new[] { 1, 4, 16, 64 })
         {
-            var rounds = Math.Max(100, 3200 / waiting);
+            var rounds = options.IsQuick ? 10 : Math.Max(100, 3200 / waiting);
             var documents = Shards * waiting * rounds;
             var one = new List<double>();
             var each = new List<double>();
-            for (var repeat = 0; repeat < Repeats; repeat++)
+            for (var repeat = 0; repeat < repeats; repeat++)
             {
+                cancel.ThrowIfCancellationRequested();
                 // Interleaved, so that a busy moment of the machine meets both.
                 one.Add(documents / Measure(folder, files: 1, Shards * waiting, rounds).TotalSeconds);
                 each.Add(documents / Measure(folder, files: Shards, waiting, rounds).TotalSeconds);
             }
 
-            var (o, e) = (Median(one), Median(each));
-            output.WriteLine(
-                $"{waiting, 13} {documents, 9:N0} {o, 11:N0} {e, 11:N0} {rounds, 6:N0} {rounds * Shards, 10:N0} {e / o, 6:F2}"
+            var (o, e) = (Measures.Median(one), Measures.Median(each));
+            table.Add(
+                MarkdownTable.Count(waiting),
+                MarkdownTable.Count(documents),
+                MarkdownTable.Count(o),
+                MarkdownTable.Count(e),
+                MarkdownTable.Count(rounds),
+                MarkdownTable.Count(rounds * Shards),
+                MarkdownTable.Ratio(e / o)
             );
         }
+
+        table.Print(output);
+        return Task.CompletedTask;
     }
 
     private static TimeSpan Measure(string folder, int files, int documentsPerCommit, int rounds)
     {
-        var here = Directory.CreateDirectory(Path.Combine(folder, $"shard-file-fsyncs-{Environment.ProcessId}"));
+        var here = Directory.CreateDirectory(Path.Combine(folder, "files"));
         var databases = new List<Database>();
         try
         {
@@ -109,11 +125,5 @@ public sealed class ShardFileFsyncs
             }
             database.Commit();
         }
-    }
-
-    private static double Median(List<double> values)
-    {
-        values.Sort();
-        return values[values.Count / 2];
     }
 }

@@ -5,9 +5,9 @@ using System.Net.Sockets;
 namespace Miroir.Chaos.Processes;
 
 /// <summary>
-/// Nodes, a coordinator and routers as processes of their own on loopback. Nodes are this program's own `node`, which
-/// is the shipped node behind a store that refuses some puts; the others are the shipped `miroir`, or, where a fault
-/// is seeded into the protocol, this program's (test build).
+/// Nodes, a coordinator and routers as processes of their own on loopback. They are the shipped `miroir`, or, where a
+/// fault is seeded into the protocol, this program's (test build). Nodes that are to refuse some puts are this program's
+/// own `node`, which is the shipped node behind a store that does.
 /// </summary>
 internal sealed class Cluster : IAsyncDisposable
 {
@@ -76,19 +76,11 @@ internal sealed class Cluster : IAsyncDisposable
 
     public async Task<ManagedProcess> StartNodeAsync(string name)
     {
-        var node = await StartAsync(
-            name,
-            _chaos,
-            "node",
-            "--name",
-            name,
-            "--data",
-            NodeFolder(name),
-            "--listen",
-            Listen(),
-            "--refuse-put",
-            _refusePut.ToString(CultureInfo.InvariantCulture)
-        );
+        var program = _refusePut > 0 ? _chaos : Program();
+        List<string> arguments = ["node", "--name", name, "--data", NodeFolder(name), "--listen", Listen()];
+        if (program == _chaos)
+            arguments.AddRange(["--refuse-put", _refusePut.ToString(CultureInfo.InvariantCulture)]);
+        var node = await StartAsync(name, program, [.. arguments]);
         Nodes.Add(node);
         return node;
     }
