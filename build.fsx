@@ -30,6 +30,19 @@ let demo arguments =
 
     runProgram "Miroir.Chaos" [ ("Release", ctl); ("Debug", chaos) ] variables ("demo" :: arguments)
 
+let simulate arguments =
+    let simulation = projectNamed "Miroir.Simulation"
+    build [ ("Debug", simulation) ]
+    reportSetUp ()
+
+    let arguments =
+        if List.isEmpty arguments then
+            [ "--seeds"; "100" ]
+        else
+            arguments
+
+    foreground (program "Debug" simulation) ("simulate" :: arguments) Map.empty
+
 let bench arguments =
     runProgram "Miroir.Benchmarks" [] Map.empty arguments
 
@@ -87,6 +100,10 @@ let targets = [
         "demo"
         "reshard a live cluster and prove that nothing was lost; [--kill ROLE] [--input FILE] [--keep]"
         demo
+    withArguments
+        "simulate"
+        "run the cluster in a deterministic simulator; [--seeds N] [--from S] [--seconds T], or --seed N for one's story"
+        simulate
     withArguments "bench" "measure against SQLite and against a node alone, side by side" bench
     plain "check" "check the formatting of all files" check
     plain "format" "format all files" format

@@ -87,8 +87,10 @@ module MigrationViews =
             CutoverRequested = state.CutoverOrdered
             ReadyForCutover =
                 state.Status = Running
-                && (not state.CutoverOrdered || state.Moves |> Array.exists _.Held)
-                && state.Moves |> Array.forall (fun m -> m.Step = Ready)
+                && (not state.CutoverOrdered
+                    || state.Moves |> Array.exists (fun m -> m.Held && m.Step = Ready))
+                // Where some fell back, the others wait in Switched for them.
+                && state.Moves |> Array.forall (fun m -> m.Step >= Ready && m.Step <= Finished)
             StartedAtUnixMs = state.StartedAtUnixMs
             FinishedAtUnixMs = state.FinishedAtUnixMs
             Throttle = state.Limits.Throttle

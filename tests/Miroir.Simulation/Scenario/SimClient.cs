@@ -20,6 +20,7 @@ public sealed class SimClient(
 {
     // What a client never hears of proves little: most of it is to be heard.
     private const double Exposure = 0.2;
+    private static readonly TimeSpan HotFor = TimeSpan.FromSeconds(3);
     private static readonly string[] Fields = ["a", "b", "c"];
     private readonly Dictionary<string, string> _versions = new(StringComparer.Ordinal);
     private readonly IEntropy _entropy = process.Entropy;
@@ -167,8 +168,16 @@ public sealed class SimClient(
 
     private T Pick<T>(IReadOnlyList<T> among) => among[(int)(_entropy.NextDouble() * among.Count)];
 
-    private string AnyKey() =>
-        habits.Cold.Count == 0 || _entropy.NextDouble() < habits.Heat ? Pick(habits.Hot) : Pick(habits.Cold);
+    private string AnyKey()
+    {
+        if (habits.Cold.Count > 0 && _entropy.NextDouble() >= habits.Heat)
+        {
+            return Pick(habits.Cold);
+        }
+        // What is hot changes every few seconds: a search for an order of all calls on one document must end.
+        var turn = network.Kernel.Now / HotFor.Ticks;
+        return turn == 0 ? Pick(habits.Hot) : $"{Pick(habits.Hot)}.{turn}";
+    }
 
     private Operation AnyWrite()
     {
