@@ -82,6 +82,9 @@ public sealed class SimNetwork(SimKernel kernel)
     }
 }
 
+/// <summary>Nobody listened: what was asked has certainly not been done.</summary>
+public sealed class RefusedException(string peer) : UnreachableException(peer, "connection refused");
+
 /// <summary>One call on its way.</summary>
 internal sealed class SimCall<T>(
     SimNetwork network,
@@ -156,14 +159,20 @@ internal sealed class SimCall<T>(
         }
         if (network.Find(to) is not { } endpoint)
         {
-            Fail(network.Latency(), "connection refused");
+            // The same call sent twice may have got through once.
+            Fail(
+                network.Latency(),
+                _serving.Count == 0 ? new RefusedException(to) : new UnreachableException(to, "connection refused")
+            );
             return;
         }
         _kernel.Trace.Add(3, _kernel.Now, id, 0);
         var stop = new CancellationTokenSource();
         var process = endpoint.Process;
         _serving.Add((process, stop));
-        var broken = process.OnKill(() => Fail(_kernel.Duration(1, 3_000), "connection reset"));
+        var broken = process.OnKill(() =>
+            Fail(_kernel.Duration(1, 3_000), new UnreachableException(to, "connection reset"))
+        );
         process.Post(() => _ = ServeAsync(process, broken, endpoint.Service, stop.Token));
     }
 
@@ -212,9 +221,10 @@ internal sealed class SimCall<T>(
     }
 
     /// <summary>Some broken lines are noticed at once, some late.</summary>
-    private void GiveUpLater() => Fail(_kernel.Duration(1, _kernel.Chance(0.8) ? 100 : 8_000), "no answer");
+    private void GiveUpLater() =>
+        Fail(_kernel.Duration(1, _kernel.Chance(0.8) ? 100 : 8_000), new UnreachableException(to, "no answer"));
 
-    private void Fail(TimeSpan after, string why) =>
+    private void Fail(TimeSpan after, Exception why) =>
         _kernel.After(
             after,
             () =>
@@ -222,7 +232,7 @@ internal sealed class SimCall<T>(
                 if (!_answer.Task.IsCompleted)
                 {
                     _kernel.Trace.Add(5, _kernel.Now, id, 0);
-                    _answer.TrySetException(new UnreachableException(to, why));
+                    _answer.TrySetException(why);
                 }
             }
         );

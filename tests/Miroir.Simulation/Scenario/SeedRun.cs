@@ -47,6 +47,21 @@ public sealed class SeedRun
 
     public static SeedResult Run(long seed, bool keepsStory)
     {
+        // A test runner's context would take continuations to other threads, past the simulation's own scheduler.
+        var context = SynchronizationContext.Current;
+        SynchronizationContext.SetSynchronizationContext(null);
+        try
+        {
+            return RunAlone(seed, keepsStory);
+        }
+        finally
+        {
+            SynchronizationContext.SetSynchronizationContext(context);
+        }
+    }
+
+    private static SeedResult RunAlone(long seed, bool keepsStory)
+    {
         var run = new SeedRun(seed, keepsStory);
         var work = Task.CompletedTask;
         run._process.Post(() => work = run.PlayAsync());

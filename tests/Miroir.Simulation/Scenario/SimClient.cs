@@ -25,6 +25,7 @@ public sealed class SimClient(
     private readonly Dictionary<string, string> _versions = new(StringComparer.Ordinal);
     private readonly IEntropy _entropy = process.Entropy;
     private int _written;
+    private bool _wasAnswered = true;
 
     /// <summary>True once the last request is over.</summary>
     public bool IsDone { get; private set; }
@@ -34,7 +35,9 @@ public sealed class SimClient(
     {
         while (!isOver())
         {
-            await Task.Delay(TimeSpan.FromMilliseconds(_entropy.NextDouble() * 2 * habits.ThinkMs), process.Time);
+            // Who is not answered tries less: a search among too many calls of unknown fate does not end.
+            var thinkMs = _wasAnswered ? habits.ThinkMs : Math.Max(habits.ThinkMs, 200);
+            await Task.Delay(TimeSpan.FromMilliseconds(_entropy.NextDouble() * 2 * thinkMs), process.Time);
             if (_entropy.NextDouble() < habits.Reads)
             {
                 var consistency = _entropy.NextDouble() < 0.8 ? Consistency.Confirmed : Consistency.Eventual;
@@ -107,6 +110,7 @@ public sealed class SimClient(
         var commands = Array.ConvertAll(operations, Command);
         using var limit = Patience();
         WriteOutcome[] outcomes = [];
+        var unanswered = Reply.Unknown();
         try
         {
             outcomes = await network.Call(
@@ -121,17 +125,18 @@ public sealed class SimClient(
         }
         catch (Exception e) when (e is UnreachableException or OperationCanceledException)
         {
-            // All of them unknown.
+            unanswered = e is RefusedException ? Reply.Failed() : Reply.Unknown();
         }
         for (var i = 0; i < entries.Length; i++)
         {
-            Complete(entries[i], i < outcomes.Length ? ReplyOf(operations[i], outcomes[i]) : Reply.Unknown());
+            Complete(entries[i], i < outcomes.Length ? ReplyOf(operations[i], outcomes[i]) : unanswered);
         }
     }
 
     private void Complete(HistoryEntry entry, Reply reply)
     {
         history.Complete(entry, reply);
+        _wasAnswered = reply.Outcome is Outcome.Ok or Outcome.ConditionFailed;
         network.Kernel.Trace.Add(6, network.Kernel.Now, entry.Id, (long)reply.Outcome);
         if (network.Kernel.Trace.KeepsStory)
         {
