@@ -175,9 +175,11 @@ internal sealed class DemoRun(DemoOptions options, TextWriter output)
         };
         var point = $"after-first-switched ({watch.Stages.Count(s => s == "Switched")} of {options.OldShards})";
         Say($"SIGKILL {victim.Name} at {point}");
+        // The migration goes on, and is watched, while the victim is away.
+        var watching = watch.UntilAsync(id, HasEnded, TimeSpan.FromSeconds(90));
         await Cluster.KillAndRestartAsync(victim, TimeSpan.FromSeconds(1));
         Say($"{victim.Name} started again");
-        await watch.UntilAsync(id, HasEnded, TimeSpan.FromSeconds(90));
+        await watching;
         return $"{victim.Name} at {point}";
     }
 
