@@ -16,6 +16,9 @@ internal sealed class DemoRun(DemoOptions options, TextWriter output)
     /// <summary>Share of the puts on the targets that fail.</summary>
     private const double RefusePut = 0.02;
 
+    /// <summary>Operations beside the copy before the cutover begins; waited for half a minute at most.</summary>
+    private const int EnoughBeforeCutover = 8_000;
+
     private readonly Stopwatch _clock = Stopwatch.StartNew();
     private readonly SocketsHttpHandler _handler = new()
     {
@@ -60,6 +63,7 @@ internal sealed class DemoRun(DemoOptions options, TextWriter output)
         await cluster.StartNodeAsync("node-4");
         await watch.CommandAsync("/_miroir/nodes", new { name = "node-4", address = cluster.Nodes[^1].Address });
         var startedMs = Now;
+        var atStart = workload.Operations;
         var started = await watch.CommandAsync(
             "/_miroir/reshards",
             new
@@ -76,6 +80,9 @@ internal sealed class DemoRun(DemoOptions options, TextWriter output)
 
         await watch.UntilAsync(id, () => watch.IsReadyForCutover, TimeSpan.FromSeconds(60));
         Say($"copied {watch.View.GetProperty("documentsCopied").GetInt64():N0} documents while clients wrote");
+        // A finished copy goes on dual-writing until it is cut over: on a slow machine, until enough has been written.
+        for (var i = 0; !options.IsControl && i < 300 && workload.Operations - atStart < EnoughBeforeCutover; i++)
+            await Task.Delay(100, cancel);
         var cutoverMs = Now;
         await watch.CommandAsync($"/_miroir/reshards/{id}/cutover", null);
         var killed = await WatchCutoverAsync(cluster, watch, id);
