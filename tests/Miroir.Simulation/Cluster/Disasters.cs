@@ -115,7 +115,7 @@ public sealed class Disasters(SimKernel kernel, SimNetwork network, SimCluster c
     private void CutLine()
     {
         var from = kernel.Pick(cluster.Running);
-        var to = kernel.Pick(Ends());
+        var to = kernel.Pick([.. Ends().Where(end => end != from)]);
         var lasting = Lasting();
         Happened(Disaster.CutLine, from, $"no longer reaches {to}, for {lasting.TotalMilliseconds:0} ms");
         network.Cut(from, to);

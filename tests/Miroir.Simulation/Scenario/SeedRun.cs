@@ -16,6 +16,9 @@ public sealed class SeedRun
     private static readonly TimeSpan Limit = TimeSpan.FromMinutes(15);
     private static readonly TimeSpan HealingLimit = TimeSpan.FromMinutes(3);
 
+    // Longer than the latest message, and what it may set off, can take: an order given before the healing.
+    private static readonly TimeSpan Aftermath = TimeSpan.FromSeconds(12);
+
     private readonly long _seed;
     private readonly Trace _trace;
     private readonly SimKernel _kernel;
@@ -146,6 +149,7 @@ public sealed class SeedRun
 
     private async Task FinishAsync(SimClient loader, List<SimClient> clients)
     {
+        await _operator.Rest(Aftermath.TotalMilliseconds);
         if (!await _operator.FinishAsync(HealingLimit))
         {
             var stuck = _operator.Seen.Values.Where(v => v.FinishedAtUnixMs == 0).Select(Describe);
