@@ -46,6 +46,12 @@ public sealed class Catalog
 
     public RoutingTable Table => _table;
 
+    /// <summary>
+    /// Leads no more, by its own choice: something that only the leader does can't be done any more. Whoever runs this
+    /// process starts another.
+    /// </summary>
+    public void StepDown() => IsDeposed = true;
+
     /// <summary>Reads everything, and takes the lead: from here on an older leader's writes fail.</summary>
     public async Task TakeLeadAsync(CancellationToken cancel)
     {

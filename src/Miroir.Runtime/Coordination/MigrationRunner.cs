@@ -62,7 +62,14 @@ internal sealed class MigrationRunner
         if (_state.IsEnded)
             return new Rejection("migration_ended", $"migration {Id} has ended");
         var reply = new TaskCompletionSource<Rejection?>(TaskCreationOptions.RunContinuationsAsynchronously);
-        await _inbox.Writer.WriteAsync(new Item(Event.NewOrdered(order), reply), cancel);
+        try
+        {
+            await _inbox.Writer.WriteAsync(new Item(Event.NewOrdered(order), reply), cancel);
+        }
+        catch (ChannelClosedException)
+        {
+            return Closed();
+        }
         using var over = cancel.UnsafeRegister(
             static (state, token) => ((TaskCompletionSource<Rejection?>)state!).TrySetCanceled(token),
             reply
@@ -84,16 +91,28 @@ internal sealed class MigrationRunner
             }
         }
         catch (OperationCanceledException) when (_stop.IsCancellationRequested) { }
+        catch (Exception e)
+        {
+            _log($"migration {Id}: its journal could not be written: {e.Message}");
+        }
         finally
         {
+            // A migration that nobody interprets any more must not look led: the next leader goes on with it.
+            if (!_state.IsEnded && !_stop.IsCancellationRequested)
+                _catalog.StepDown();
             // Nobody answers any more.
             _inbox.Writer.TryComplete();
             while (_inbox.Reader.TryRead(out var left))
-                left.Reply?.TrySetResult(new Rejection("migration_ended", $"migration {Id} has ended"));
+                left.Reply?.TrySetResult(Closed());
             foreach (var sequence in _running.Keys.Order().ToList())
                 Stop(sequence);
         }
     }
+
+    private Rejection Closed() =>
+        _state.IsEnded
+            ? new Rejection("migration_ended", $"migration {Id} has ended")
+            : new Rejection("not_leader", "another coordinator leads now: ask that one");
 
     private bool IsWanted(Event observed) =>
         observed is not Event.Answered answered || _state.Outstanding.ContainsKey(answered.sequence);
