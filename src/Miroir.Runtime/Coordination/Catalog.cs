@@ -11,7 +11,7 @@ public enum CommitOutcome
 {
     Committed,
 
-    /// <summary>Certainly not written; it may be tried again.</summary>
+    /// <summary>Certainly not written, after several tries; it may be tried again.</summary>
     NotCommitted,
 
     /// <summary>Somebody else wrote what only the leader writes: this coordinator leads no more.</summary>
@@ -25,6 +25,7 @@ public enum CommitOutcome
 public sealed class Catalog
 {
     private const int MaxRememberedChanges = 20_000;
+    private const int MaxCommitAttempts = 5;
     private const int MaxWaitingCommits = 4_096;
 
     private readonly IMetadataStore _store;
@@ -156,32 +157,34 @@ public sealed class Catalog
             );
         try
         {
-            if (IsDeposed)
-                return CommitOutcome.Deposed;
-
-            List<MetadataGuard> guards = [new(CatalogKeys.Leader, RevisionOf(CatalogKeys.Leader))];
-            guards.AddRange(writes.Select(w => new MetadataGuard(w.Key, RevisionOf(w.Key))));
-            var result = await _store.Commit(
-                guards,
-                [.. writes.Select(w => new MetadataWrite(w.Key, w.Value))],
-                cancel
-            );
-
-            switch (result)
-            {
-                case MetadataResult.Committed committed:
-                    Adopt(writes, committed.Revision);
-                    return CommitOutcome.Committed;
-                case MetadataResult.MetadataUnknown:
-                    return await InspectAsync(writes, cancel);
-                default:
-                    IsDeposed = true;
-                    return CommitOutcome.Deposed;
-            }
+            // What certainly was not written is tried again here, so that no caller takes it for a lost lead.
+            var outcome = CommitOutcome.NotCommitted;
+            for (var attempt = 0; outcome == CommitOutcome.NotCommitted && attempt < MaxCommitAttempts; attempt++)
+                outcome = IsDeposed ? CommitOutcome.Deposed : await CommitOnceAsync(writes, cancel);
+            return outcome;
         }
         finally
         {
             _gate.Leave();
+        }
+    }
+
+    private async Task<CommitOutcome> CommitOnceAsync(IReadOnlyList<CatalogWrite> writes, CancellationToken cancel)
+    {
+        List<MetadataGuard> guards = [new(CatalogKeys.Leader, RevisionOf(CatalogKeys.Leader))];
+        guards.AddRange(writes.Select(w => new MetadataGuard(w.Key, RevisionOf(w.Key))));
+        var result = await _store.Commit(guards, [.. writes.Select(w => new MetadataWrite(w.Key, w.Value))], cancel);
+
+        switch (result)
+        {
+            case MetadataResult.Committed committed:
+                Adopt(writes, committed.Revision);
+                return CommitOutcome.Committed;
+            case MetadataResult.MetadataUnknown:
+                return await InspectAsync(writes, cancel);
+            default:
+                IsDeposed = true;
+                return CommitOutcome.Deposed;
         }
     }
 

@@ -148,11 +148,8 @@ public sealed class Coordinator : ICoordinator, IAdmin, IAsyncDisposable
             );
         }
 
-        if (writes.Count > 0)
-        {
-            await _catalog.CommitAsync(writes, cancel);
+        if (writes.Count > 0 && await _catalog.CommitAsync(writes, cancel) == CommitOutcome.Committed)
             _log($"{writes.Count} shards have a new writer");
-        }
 
         return true;
     }
@@ -171,9 +168,15 @@ public sealed class Coordinator : ICoordinator, IAdmin, IAsyncDisposable
                         $"there are {MaxRouters - 1} routers already: give a router the name of one that is gone"
                     );
                 var router = new RouterInfo(name, address, incarnation, number);
+                if (_registry.IsReplaced(name, incarnation))
+                    throw new InvalidOperationException(
+                        $"another start of router '{name}' is the live one: give each router a name of its own"
+                    );
                 var isNews = known.IsNone || !known.Value.Equals(router);
                 if (isNews && await _catalog.CommitAsync([CatalogWrite.Of(router)], limit) != CommitOutcome.Committed)
                     throw new UnreachableException("coordinator", "the registration could not be written");
+                if (known.IsSome && known.Value.Incarnation != incarnation)
+                    _registry.Replace(name, known.Value.Incarnation);
                 _registry.Hear(name, incarnation);
                 await NameWritersAsync(limit);
                 return router;

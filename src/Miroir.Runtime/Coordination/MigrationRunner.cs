@@ -149,9 +149,7 @@ internal sealed class MigrationRunner
             return true;
 
         // Journal first, perform second: what was performed can always be explained, and done again.
-        var outcome = CommitOutcome.NotCommitted;
-        for (var attempt = 0; outcome == CommitOutcome.NotCommitted && attempt < 5; attempt++)
-            outcome = await _catalog.CommitAsync(journal, _stop.Token);
+        var outcome = await _catalog.CommitAsync(journal, _stop.Token);
         if (outcome != CommitOutcome.Committed)
         {
             _log($"migration {Id}: the journal could not be written ({outcome}): this coordinator stops it");

@@ -7,8 +7,24 @@ namespace Miroir.Runtime.Coordination;
 /// <summary>Which router incarnations live, by their heartbeats. Kept in memory: a new leader hears them again.</summary>
 internal sealed class RouterRegistry(TimeProvider time, CoordinatorOptions options)
 {
+    private const int MaxReplaced = 64;
+
     private readonly ConcurrentDictionary<string, (long Incarnation, long SeenAt)> _seen = new(StringComparer.Ordinal);
     private readonly long _startedAt = time.GetTimestamp();
+
+    private readonly ConcurrentDictionary<string, ConcurrentQueue<long>> _replaced = new(StringComparer.Ordinal);
+
+    /// <summary>That start of the router is over for good: a late registration of it must not depose the newer one.</summary>
+    public void Replace(string name, long incarnation)
+    {
+        var starts = _replaced.GetOrAdd(name, _ => new());
+        starts.Enqueue(incarnation);
+        while (starts.Count > MaxReplaced)
+            starts.TryDequeue(out _);
+    }
+
+    public bool IsReplaced(string name, long incarnation) =>
+        _replaced.TryGetValue(name, out var starts) && starts.Contains(incarnation);
 
     public void Hear(string name, long incarnation) => _seen[name] = (incarnation, time.GetTimestamp());
 
