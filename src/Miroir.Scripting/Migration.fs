@@ -80,7 +80,12 @@ type MigrationBuilder() =
 module Migration =
 
     let isOver (view: MigrationView) =
-        view.Status <> "Running" && view.Status <> "Paused"
+        match view.Status with
+        | "Running"
+        | "Paused"
+        // Its targets are still being dropped.
+        | "Aborting" -> false
+        | _ -> true
 
     /// Looks at a migration until `isEnough`, within `limit`; `onView` sees each look.
     let follow

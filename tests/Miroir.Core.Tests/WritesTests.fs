@@ -505,3 +505,138 @@ let ``a writer begins only once enough replicas of every set stand behind all ba
             >= Quorum.barrier set.Length)
 
     ended.IsActive = enough
+
+/// What happens to a put that is on its way, or to the write itself.
+type Event =
+    | StoresAndAnswers
+    | StoresUnanswered
+    | IsFull
+    | IsBusy
+    | IsNotThere
+    | IsStale
+    /// Counted as unanswered, and still on its way.
+    | IsLate
+    | TimeToRetry
+    | RouteMoves
+
+let private events =
+    Gen.frequency [
+        8, Gen.constant IsFull
+        1, Gen.elements [ StoresAndAnswers; StoresUnanswered; IsBusy; IsNotThere; IsStale; IsLate ]
+        2, Gen.elements [ TimeToRetry; RouteMoves ]
+    ]
+    |> Gen.map2 (fun at event -> at, event) (Gen.choose (0, 7))
+
+type FullDisks = {
+    Before: Route
+    After: Route
+    Events: (int * Event) list
+}
+
+type FullDisksStories =
+    static member FullDisks() =
+        gen {
+            let! before = routes 3L 1L
+            let! after = routes 4L 1L
+            let! events = Gen.listOf events
+
+            return {
+                Before = before
+                After = after
+                Events = events
+            }
+        }
+        |> Arb.fromGen
+
+let private diskFull = {
+    refused with
+        Code = RefusalCode.DiskFull
+}
+
+/// The write's end, whether any node stored it, and the puts that are still on their way.
+let private live (s: FullDisks) =
+    let mutable isStored = false
+    let onTheirWay = ResizeArray<int64 * Replica>()
+
+    let send effects =
+        for effect in effects do
+            match effect with
+            | WriteEffect.Send(epoch, replicas) -> onTheirWay.AddRange(replicas |> Array.map (fun r -> epoch, r))
+            | WriteEffect.LearnRoute _ -> ()
+
+    let struct (first, effects) =
+        WriteMachine.start s.Before 0UL ours PutPurpose.NewVersion
+
+    send effects
+    let mutable state = first
+
+    let feed input =
+        let struct (next, effects) = WriteMachine.step state input
+        state <- next
+        send effects
+
+    for at, event in s.Events do
+        match event with
+        | TimeToRetry -> feed WriteInput.Retry
+        | RouteMoves -> feed (WriteInput.RouteIs s.After)
+        | _ when onTheirWay.Count = 0 -> ()
+        | _ ->
+            let at = at % onTheirWay.Count
+            let epoch, replica = onTheirWay[at]
+
+            if event <> IsLate then
+                onTheirWay.RemoveAt at
+
+            if event = StoresAndAnswers || event = StoresUnanswered then
+                isStored <- true
+
+            match event with
+            | StoresAndAnswers -> WriteInput.Replied(epoch, replica, Applied false)
+            | IsFull -> WriteInput.Replied(epoch, replica, Refused diskFull)
+            | IsBusy -> WriteInput.Replied(epoch, replica, Refused refused)
+            | IsNotThere -> WriteInput.Replied(epoch, replica, NotServing)
+            | IsStale -> WriteInput.Replied(epoch, replica, StaleEpoch(epoch + 1L, None))
+            | _ -> WriteInput.NoAnswer(epoch, replica)
+            |> feed
+
+    state, isStored, onTheirWay.Count
+
+[<Property(Arbitrary = [| typeof<FullDisksStories> |], MaxTest = 5000)>]
+let ``what is refused for full disks is stored nowhere and on its way nowhere`` (s: FullDisks) =
+    let state, isStored, onTheirWay = live s
+    not state.Verdict.IsDiskFull || (not isStored && onTheirWay = 0)
+
+[<Test>]
+let ``full disks are found in many stories, and not in all`` () =
+    let ends =
+        FullDisksStories.FullDisks().Generator
+        |> Gen.sampleWithSize 20 300
+        |> Array.map live
+
+    let full = ends |> Array.filter (fun (state, _, _) -> state.Verdict.IsDiskFull)
+    Assert.That(full.Length, Is.GreaterThan 20)
+    Assert.That(full.Length, Is.LessThan 280)
+
+[<Test>]
+let ``a full disk ends a write at once where no quorum is left without it`` () =
+    let one = route 3L Owned [| "n1" |] [||] 1L
+    let three = route 3L Owned [| "n1"; "n2"; "n3" |] [||] 1L
+
+    let answer (route: Route) reply state at =
+        next state (WriteInput.Replied(3L, route.OwnerReplicas[at], reply))
+
+    Assert.That((answer one (Refused diskFull) (start one) 0).Verdict.IsDiskFull)
+
+    let twoFull = List.fold (answer three (Refused diskFull)) (start three) [ 0; 1 ]
+
+    Assert.That(twoFull.IsOpen, "the third is not answered yet")
+    Assert.That((answer three (Refused diskFull) twoFull 2).Verdict.IsDiskFull)
+    Assert.That((answer three (Refused refused) twoFull 2).Verdict.IsDiskFull)
+    Assert.That((answer three (Applied false) twoFull 2).IsOpen, "the third has it")
+
+    let oneFull = answer three (Refused diskFull) (start three) 0
+
+    Assert.That(
+        (List.fold (answer three (Applied false)) oneFull [ 1; 2 ]).Verdict.IsAcknowledged,
+        "two of three are a quorum"
+    )

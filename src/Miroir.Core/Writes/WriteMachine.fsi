@@ -17,6 +17,8 @@ type ReplicaProgress =
     | Missing = 2
     /// Will not take it under this epoch, however often it is asked.
     | Barred = 3
+    /// Refused since its disk is full: goes out again with the next retry, if there is one.
+    | Full = 4
 
 [<RequireQualifiedAccess>]
 type WriteVerdict =
@@ -27,6 +29,8 @@ type WriteVerdict =
     | Inspect of EndedBy: Route
     /// A put-back met a version of another term: what it puts back is no longer the highest. Read again.
     | Overtaken of Stored: DocumentVersion
+    /// Full disks leave no write quorum, and the version is nowhere and can land nowhere: it must not be sent again.
+    | DiskFull of Refusal
     | Unknown of Why: string
 
 [<RequireQualifiedAccess>]

@@ -19,7 +19,7 @@ internal sealed class IndexKeeper(
     Action<string> log
 )
 {
-    private const int MaxUidLength = 400;
+    private const int MaxUidLength = 200;
     private const int MaxPrimaryKeyLength = 256;
     private const int RetryMs = 200;
 

@@ -128,6 +128,9 @@ internal sealed class WritePipeline(RouterContext context, ShardWriters writers)
                 writer.Remember(document);
                 context.Counters.Inspected();
                 return Attempt.Done(await InspectAsync(writer, command, document, found, deadline));
+            case WriteVerdict.DiskFull full:
+                // Not remembered: what is told to be certainly not written must never be sent again.
+                return Attempt.Done(WriteOutcome.NewRejected(full.Item));
             case WriteVerdict.Unknown unknown:
                 writer.Remember(document);
                 return Attempt.Done(WriteOutcome.NewUnknown(unknown.Why));

@@ -31,6 +31,20 @@ public static class AdminEndpoints
             }
         );
         MapReshards(group, admin);
+        group.Map(
+            "/{**rest}",
+            (RequestDelegate)(
+                http =>
+                    ErrorAnswers.Guard(
+                        http,
+                        _ =>
+                            throw new RefusedException(
+                                "not_found",
+                                $"there is no route {http.Request.Method} {http.Request.Path}: docs/admin-api.md lists them"
+                            )
+                    )
+            )
+        );
     }
 
     private static void MapNodes(RouteGroupBuilder group, IAdmin admin)

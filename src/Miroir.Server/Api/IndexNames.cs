@@ -8,7 +8,9 @@ namespace Miroir.Server.Api;
 /// <summary>Names that clients give.</summary>
 internal static class IndexNames
 {
-    private const int MaxUid = 400;
+    /// <summary>A uid is a folder's name on every node that holds some of the index.</summary>
+    private const int MaxUid = 200;
+
     private const int MaxPrimaryKeyBytes = 512;
 
     public static string CheckUid(string uid) =>

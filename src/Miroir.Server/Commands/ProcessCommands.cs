@@ -42,6 +42,7 @@ internal static class ProcessCommands
             {
                 Router = router,
                 Coordinator = coordinator,
+                AdminAddress = url,
                 Listen = listen,
                 Insecure = common.Insecure,
             }

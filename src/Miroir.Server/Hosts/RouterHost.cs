@@ -1,5 +1,7 @@
+using Microsoft.AspNetCore.Routing;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Miroir.Ports;
+using Miroir.Server.Routers;
 
 namespace Miroir.Server.Hosts;
 
@@ -9,6 +11,9 @@ public sealed record RouterHostOptions
     public required RouterSettings Router { get; init; }
 
     public required ICoordinator Coordinator { get; init; }
+
+    /// <summary>Base address of the coordinator that the admin API is passed on to; null: it is not answered here.</summary>
+    public string? AdminAddress { get; init; }
 
     public BindAddress Listen { get; init; } = BindAddress.AnyLoopbackPort;
 
@@ -21,6 +26,7 @@ public sealed class RouterHost(RouterHostOptions options) : IAsyncDisposable
 {
     private HttpServer? server;
     private RouterParts? parts;
+    private AdminForwarder? admin;
     private int stopped;
 
     /// <summary>The router itself, once it was started.</summary>
@@ -36,7 +42,9 @@ public sealed class RouterHost(RouterHostOptions options) : IAsyncDisposable
         server = new HttpServer(options.Listen);
         parts = new RouterParts(options.Router, options.Coordinator, server);
         await parts.StartAsync(cancel);
-        await server.StartAsync(HttpProtocols.Http1, parts.Map, cancel);
+        if (options.AdminAddress is { } coordinator)
+            admin = new AdminForwarder(coordinator);
+        await server.StartAsync(HttpProtocols.Http1, Map, cancel);
         return server.Address;
     }
 
@@ -51,7 +59,14 @@ public sealed class RouterHost(RouterHostOptions options) : IAsyncDisposable
             await parts.DisposeAsync();
         if (server is not null)
             await server.DisposeAsync();
+        admin?.Dispose();
     }
 
     public async ValueTask DisposeAsync() => await StopAsync();
+
+    private void Map(IEndpointRouteBuilder app)
+    {
+        parts!.Map(app);
+        admin?.Map(app);
+    }
 }

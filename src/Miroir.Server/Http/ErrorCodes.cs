@@ -11,6 +11,7 @@ public static class ErrorCodes
         new SortedDictionary<string, int>(StringComparer.Ordinal)
         {
             ["bad_request"] = 400,
+            ["coordinator_unavailable"] = 503,
             ["document_not_found"] = 404,
             ["immutable_index_uid"] = 400,
             ["index_already_exists"] = 409,

@@ -1,10 +1,11 @@
 using System.ComponentModel;
 using System.Diagnostics;
+using Miroir.Server.Tests.Api;
 using NUnit.Framework;
 
-namespace Miroir.Server.Tests.Api;
+namespace Miroir.Server.Tests.EndToEnd;
 
-/// <summary>The official npm client, unchanged, does document work.</summary>
+/// <summary>The official npm client, unchanged, does document work on a whole cluster.</summary>
 public sealed class OfficialClientTests
 {
     private static readonly TimeSpan Limit = TimeSpan.FromMinutes(3);
@@ -21,8 +22,8 @@ public sealed class OfficialClientTests
             var installed = await RunAsync(folder, "npm", "install", "--no-audit", "--no-fund", "--no-package-lock");
             if (installed.Status != 0)
                 Assert.Ignore($"the npm package meilisearch 0.62.0 can't be installed: {installed.Output}");
-            await using var server = await ApiServer.StartAsync();
-            var run = await RunAsync(folder, "node", "documents.mjs", server.Address);
+            await using var cluster = await TestCluster.StartAsync();
+            var run = await RunAsync(folder, "node", "documents.mjs", cluster.Address);
             Assert.That(run.Status, Is.Zero, run.Output);
             Assert.That(run.Output, Does.EndWith("done\n"));
         }

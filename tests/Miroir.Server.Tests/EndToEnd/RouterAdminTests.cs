@@ -1,0 +1,65 @@
+using System.Text.Json;
+using NUnit.Framework;
+
+namespace Miroir.Server.Tests.EndToEnd;
+
+/// <summary>A router passes the admin API on to its coordinator.</summary>
+[CancelAfter(300_000)]
+public sealed class RouterAdminTests
+{
+    private TestCluster cluster = null!;
+
+    [SetUp]
+    public async Task Start()
+    {
+        cluster = await TestCluster.StartAsync(1);
+        await cluster.CreateIndexAsync("docs", 2);
+    }
+
+    [TearDown]
+    public async Task Stop() => await cluster.DisposeAsync();
+
+    [TestCase("/_miroir/indexes/docs/routes")]
+    [TestCase("/_miroir/indexes/none/routes")]
+    [TestCase("/_miroir/reshards?index=docs")]
+    [TestCase("/_miroir/reshards/latest")]
+    [TestCase("/_miroir/reshards/latest?index=docs")]
+    [TestCase("/_miroir/nodes/n1")]
+    [TestCase("/_miroir/nodes/n9")]
+    public async Task ItsAnswerIsTheCoordinators(string path)
+    {
+        using var direct = await cluster.Http.GetAsync(cluster.CoordinatorAddress + path);
+        using var passed = await cluster.Http.GetAsync(cluster.Address + path);
+        Assert.That(passed.StatusCode, Is.EqualTo(direct.StatusCode));
+        Assert.That(passed.Content.Headers.ContentType, Is.EqualTo(direct.Content.Headers.ContentType));
+        Assert.That(await passed.Content.ReadAsStringAsync(), Is.EqualTo(await direct.Content.ReadAsStringAsync()));
+    }
+
+    [Test]
+    public async Task ACoordinatorThatIsAwayIsSaidToBe()
+    {
+        await cluster.FillAsync("docs", 0, 10);
+        await cluster.StopCoordinatorAsync();
+        var reply = await cluster.SendAsync("GET", "/_miroir/cluster");
+        Assert.That((int)reply.Status, Is.EqualTo(503));
+        Assert.That(reply.Code, Is.EqualTo("coordinator_unavailable"));
+        Assert.That(reply.Text, Does.Contain(cluster.CoordinatorAddress));
+        // Documents do not need it.
+        await cluster.CheckFilledAsync("docs", 0, 10);
+        await cluster.StartCoordinatorAsync();
+        var view = await cluster.DoAsync("GET", "/_miroir/cluster");
+        Assert.That(view.GetProperty("nodes").GetArrayLength(), Is.EqualTo(1));
+    }
+
+    [Test]
+    public async Task ABodyThatIsTooLargeIsNotPassedOn()
+    {
+        var reply = await cluster.SendAsync(
+            "POST",
+            "/_miroir/reshards",
+            JsonSerializer.Serialize(new string('x', 1 << 20))
+        );
+        Assert.That((int)reply.Status, Is.EqualTo(413));
+        Assert.That(reply.Code, Is.EqualTo("payload_too_large"));
+    }
+}
