@@ -554,7 +554,7 @@ let private diskFull = {
 }
 
 /// The write's end, whether any node stored it, and the puts that are still on their way.
-let private live (s: FullDisks) =
+let private endOf (s: FullDisks) =
     let mutable isStored = false
     let onTheirWay = ResizeArray<int64 * Replica>()
 
@@ -603,7 +603,7 @@ let private live (s: FullDisks) =
 
 [<Property(Arbitrary = [| typeof<FullDisksStories> |], MaxTest = 5000)>]
 let ``what is refused for full disks is stored nowhere and on its way nowhere`` (s: FullDisks) =
-    let state, isStored, onTheirWay = live s
+    let state, isStored, onTheirWay = endOf s
     not state.Verdict.IsDiskFull || (not isStored && onTheirWay = 0)
 
 [<Test>]
@@ -611,7 +611,7 @@ let ``full disks are found in many stories, and not in all`` () =
     let ends =
         FullDisksStories.FullDisks().Generator
         |> Gen.sampleWithSize 20 300
-        |> Array.map live
+        |> Array.map endOf
 
     let full = ends |> Array.filter (fun (state, _, _) -> state.Verdict.IsDiskFull)
     Assert.That(full.Length, Is.GreaterThan 20)
