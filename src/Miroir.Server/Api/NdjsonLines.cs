@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.IO.Pipelines;
 using Miroir.Server.Http;
 
@@ -26,7 +27,25 @@ internal static class NdjsonLines
         while (true)
         {
             var read = await body.ReadAsync(cancel);
-            foreach (var segment in read.Buffer)
+            try
+            {
+                await ScanAsync(read.Buffer);
+            }
+            finally
+            {
+                // Also where a line was refused: the server reads on to the body's end, so that the answer gets through.
+                body.AdvanceTo(read.Buffer.End);
+            }
+            if (read.IsCompleted)
+                break;
+        }
+        var tail = Trimmed(block.AsMemory(start, end - start), line);
+        if (!tail.IsEmpty)
+            await take(tail, line);
+
+        async ValueTask ScanAsync(ReadOnlySequence<byte> arrived)
+        {
+            foreach (var segment in arrived)
             {
                 var rest = segment;
                 while (!rest.IsEmpty)
@@ -57,13 +76,7 @@ internal static class NdjsonLines
                     Check(end - start, maxLineBytes, line);
                 }
             }
-            body.AdvanceTo(read.Buffer.End);
-            if (read.IsCompleted)
-                break;
         }
-        var tail = Trimmed(block.AsMemory(start, end - start), line);
-        if (!tail.IsEmpty)
-            await take(tail, line);
     }
 
     private static ReadOnlyMemory<byte> Trimmed(ReadOnlyMemory<byte> text, long line)

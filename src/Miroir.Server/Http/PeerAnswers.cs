@@ -65,7 +65,7 @@ internal static class PeerAnswers
     {
         var cancel = http.RequestAborted;
         TCommand[] commands;
-        using (var body = await BodyBuffer.ReadAsync(http.Request.Body, http.Request.ContentLength, cancel))
+        using (var body = await BodyAsync(http))
             commands = commandCodec.ReadAll(body.Span, mostCommands);
         var replies = await answer(commands, cancel);
         using var writer = new FrameWriter();
@@ -89,7 +89,7 @@ internal static class PeerAnswers
     {
         var cancel = http.RequestAborted;
         TCommand command;
-        using (var body = await BodyBuffer.ReadAsync(http.Request.Body, http.Request.ContentLength, cancel))
+        using (var body = await BodyAsync(http))
             command = commandCodec.ReadAll(body.Span, 1) is [var only]
                 ? only
                 : throw new WireException(WireFault.Truncated, "a request without its command");
@@ -104,6 +104,19 @@ internal static class PeerAnswers
         writer.BeginFrame(FrameKind.EndOfStream);
         writer.EndFrame();
         await Flush(output, writer, cancel);
+    }
+
+    /// <summary>One who breaks off in the middle of a request has gone: no trouble of this process's.</summary>
+    private static async Task<BodyBuffer> BodyAsync(HttpContext http)
+    {
+        try
+        {
+            return await BodyBuffer.ReadAsync(http.Request.Body, http.Request.ContentLength, http.RequestAborted);
+        }
+        catch (IOException e) when (e is not BadHttpRequestException)
+        {
+            throw new OperationCanceledException("the request broke off", e, http.RequestAborted);
+        }
     }
 
     private static async Task Flush(PipeWriter output, FrameWriter writer, CancellationToken cancel)

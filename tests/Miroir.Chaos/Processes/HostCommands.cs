@@ -123,6 +123,7 @@ internal static class HostCommands
                     Log = Log,
                 },
                 Coordinator = new HttpCoordinator(options["--coordinator"].Single()),
+                AdminAddress = options["--coordinator"].Single(),
                 Listen = bind,
             }
         );

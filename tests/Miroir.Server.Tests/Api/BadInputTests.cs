@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.Sockets;
 using System.Text;
 using NUnit.Framework;
 
@@ -179,6 +180,34 @@ public sealed class BadInputTests
             400,
             "malformed_payload"
         );
+    }
+
+    [Test]
+    public async Task TheRestOfAnNdjsonBodyIsReadAfterALineWasRefused()
+    {
+        var connections = 0;
+        using var handler = new SocketsHttpHandler
+        {
+            ConnectCallback = async (context, cancel) =>
+            {
+                Interlocked.Increment(ref connections);
+                var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+                await socket.ConnectAsync(context.DnsEndPoint, cancel);
+                return new NetworkStream(socket, ownsSocket: true);
+            },
+        };
+        using var http = new HttpClient(handler);
+        for (var i = 0; i < 3; i++)
+        {
+            using var body = new StringContent(
+                "nonsense\n" + new string('\n', 1 << 20),
+                System.Text.Encoding.UTF8,
+                "application/x-ndjson"
+            );
+            using var response = await http.PostAsync($"{server.Address}/indexes/books/documents", body);
+            Check(await ApiReply.OfAsync(response), 400, "malformed_payload");
+        }
+        Assert.That(connections, Is.EqualTo(1), "the server gave the connection up");
     }
 
     [Test]
