@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using Miroir.Core;
 using Miroir.Ports;
 
@@ -13,6 +14,7 @@ internal sealed class CopyPair(INode source, string sourceAddress, INode target)
     private static readonly ShardId Shard = new("bench", 1, 0);
     private static readonly RouteStamp Stamp = new(Shard, 1);
 
+    private readonly ConcurrentDictionary<int, Task<PutReply[]>> _onTarget = new();
     private long _clock;
     private int _documents;
     private int _copies;
@@ -53,26 +55,37 @@ internal sealed class CopyPair(INode source, string sourceAddress, INode target)
         Expect<DropReply>(await target.Drop(new(Stamp, Target, made, Migration), cancel), DropReply.Dropped);
     }
 
-    /// <summary>One document replaced on both, as a router does with a shard that is being copied.</summary>
-    public async Task<bool> DualWriteAsync(Random random, CancellationToken cancel)
+    /// <summary>
+    /// One document replaced on both, as a router does with a shard that is being copied: the source's answer decides,
+    /// and the client has it before the target's.
+    /// </summary>
+    /// <param name="client">Its next write waits for the target's answer to this one: what is on its way is bounded.</param>
+    public async Task<bool> DualWriteAsync(int client, Random random, CancellationToken cancel)
     {
+        if (_onTarget.TryRemove(client, out var before))
+            CheckAll(await before);
         var number = random.Next(_documents);
         var version = new DocumentVersion(2, Interlocked.Increment(ref _clock));
         var document = MadeDocuments.Live(number, version, Interlocked.Increment(ref _revision) & 0x7FFF);
-        var replies = await Task.WhenAll(
-            source.Put([new PutCommand(Stamp, Shard, document)], cancel),
-            target.Put([new PutCommand(Stamp, Target, document)], cancel)
-        );
-        CheckAll(replies[0]);
-        CheckAll(replies[1]);
+        _onTarget[client] = target.Put([new PutCommand(Stamp, Target, document)], cancel);
+        CheckAll(await source.Put([new PutCommand(Stamp, Shard, document)], cancel));
         return true;
+    }
+
+    /// <summary>Waits for the target's answers to writes that their clients had the source's answer to.</summary>
+    public async Task SettleAsync()
+    {
+        foreach (var client in _onTarget.Keys)
+        {
+            if (_onTarget.TryRemove(client, out var last))
+                CheckAll(await last);
+        }
     }
 
     /// <summary>Has the target pull until it is complete.</summary>
     public async Task<ReconcileProgress> ReconcileAsync(ReconcileMode mode, CancellationToken cancel)
     {
-        var incarnation =
-            mode == ReconcileMode.Delta ? await IncarnationAsync(source, Shard, cancel) : Guid.Empty;
+        var incarnation = mode == ReconcileMode.Delta ? await IncarnationAsync(source, Shard, cancel) : Guid.Empty;
         var command = new ReconcileCommand(
             Stamp,
             Target,

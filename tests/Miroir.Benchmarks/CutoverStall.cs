@@ -76,10 +76,7 @@ internal static class CutoverStall
                 var number = random.Next(documents);
                 var isWrite = random.Next(2) == 0;
                 if (isWrite)
-                    await client.PutAsync(
-                        MadeDocuments.Body(number, Interlocked.Increment(ref revision)),
-                        cancel
-                    );
+                    await client.PutAsync(MadeDocuments.Body(number, Interlocked.Increment(ref revision)), cancel);
                 else
                     await client.ReadAsync(MadeDocuments.Id(number), cancel);
                 return isWrite;

@@ -16,15 +16,16 @@ namespace Miroir.Benchmarks;
 /// </remarks>
 internal static class LiveCopy
 {
-    private const int Clients = 16;
+    private const int Clients = 128;
     private const int WritesPerSecond = 2000;
+    private const int Repeats = 3;
 
     /// <param name="Documents">How many are copied.</param>
     /// <param name="Repeats">How often, each time beside SQLite's copy.</param>
     /// <param name="RedisPerSecond">Keys/s of a Redis Cluster reshard of this size on such a machine, in memory.</param>
     private readonly record struct Size(int Documents, int Repeats, double? RedisPerSecond);
 
-    private static readonly Size[] Sizes = [new(200_000, 3, 13_600), new(1_000_000, 1, 43_500)];
+    private static readonly Size[] Sizes = [new(200_000, Repeats, 13_600), new(1_000_000, 1, 43_500)];
 
     public static async Task RunAsync(BenchOptions options, TextWriter output, CancellationToken cancel)
     {
@@ -42,7 +43,13 @@ internal static class LiveCopy
             "Redis reshard/s",
             "Miroir : Redis"
         );
-        foreach (var size in options.IsQuick ? [new Size(5_000, 1, null)] : Sizes)
+        Size[] sizes = options switch
+        {
+            { Documents: > 0 } => [new Size(options.Documents, Repeats, null)],
+            { IsQuick: true } => [new Size(5_000, 1, null)],
+            _ => Sizes,
+        };
+        foreach (var size in sizes)
             await MeasureAsync(options, size, table, output, cancel);
         table.Print(output);
         output.WriteLine(
@@ -81,7 +88,11 @@ internal static class LiveCopy
             for (var repeat = 0; repeat < size.Repeats; repeat++)
             {
                 await pair.MakeTargetAsync(cancel);
-                var load = new PacedLoad(Clients, WritesPerSecond, (_, random) => pair.DualWriteAsync(random, cancel));
+                var load = new PacedLoad(
+                    Clients,
+                    WritesPerSecond,
+                    (client, random) => pair.DualWriteAsync(client, random, cancel)
+                );
                 load.Start();
                 await Task.Delay(options.IsQuick ? 200 : 2000, cancel);
                 var fromMs = load.NowMs;
@@ -90,6 +101,7 @@ internal static class LiveCopy
                 var spent = cpu.Now(source.Id, target.Id);
                 var meanwhile = load.Between(fromMs, load.NowMs);
                 await load.StopAsync();
+                await pair.SettleAsync();
                 ours.Add(size.Documents / spent.Elapsed.TotalSeconds);
                 writes.Add(meanwhile);
                 writeRates.Add(meanwhile.Count / spent.Elapsed.TotalSeconds);

@@ -21,8 +21,7 @@ internal sealed class MarkdownTable(params string[] headers)
 
         void Line(string[] cells) => output.WriteLine("| " + string.Join(" | ", cells.Select(Pad)) + " |");
         string Pad(string cell, int i) => i == 0 ? cell.PadRight(width[i]) : cell.PadLeft(width[i]);
-        static string Rule(int dashes, int i) =>
-            i == 0 ? new string('-', dashes) : new string('-', dashes - 1) + ":";
+        static string Rule(int dashes, int i) => i == 0 ? new string('-', dashes) : new string('-', dashes - 1) + ":";
     }
 
     public static string Count(double value) => value.ToString("N0", CultureInfo.InvariantCulture);

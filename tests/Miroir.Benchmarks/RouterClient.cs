@@ -17,7 +17,12 @@ internal sealed class RouterClient : IDisposable
     private static readonly TimeSpan RetryFor = TimeSpan.FromSeconds(20);
 
     private readonly HttpClient _http = new(
-        new SocketsHttpHandler { MaxConnectionsPerServer = 512, UseProxy = false, UseCookies = false }
+        new SocketsHttpHandler
+        {
+            MaxConnectionsPerServer = 512,
+            UseProxy = false,
+            UseCookies = false,
+        }
     )
     {
         Timeout = TimeSpan.FromSeconds(30),

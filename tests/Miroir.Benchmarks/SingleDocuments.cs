@@ -98,9 +98,20 @@ internal static class SingleDocuments
 
     private static void Add(MarkdownTable table, string name, List<LoopResult> through, List<LoopResult> without)
     {
-        static double Of(List<LoopResult> runs, Func<LoopResult, double> figure) => Measures.Median(runs.Select(figure));
-        double[] ours = [Of(through, r => r.PerSecond), Of(through, r => r.Latency.P50), Of(through, r => r.Latency.P99)];
-        double[] nodes = [Of(without, r => r.PerSecond), Of(without, r => r.Latency.P50), Of(without, r => r.Latency.P99)];
+        static double Of(List<LoopResult> runs, Func<LoopResult, double> figure) =>
+            Measures.Median(runs.Select(figure));
+        double[] ours =
+        [
+            Of(through, r => r.PerSecond),
+            Of(through, r => r.Latency.P50),
+            Of(through, r => r.Latency.P99),
+        ];
+        double[] nodes =
+        [
+            Of(without, r => r.PerSecond),
+            Of(without, r => r.Latency.P50),
+            Of(without, r => r.Latency.P99),
+        ];
         table.Add(
             name,
             MarkdownTable.Count(ours[0]),

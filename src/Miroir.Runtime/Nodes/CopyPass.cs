@@ -22,28 +22,59 @@ internal static class CopyPass
                 : Math.Clamp(command.DocumentsPerSecond / 4, 1, options.PageEntries);
         await using var stream = sources.Stream(0, withBodies: true, maxEntries);
         var previous = command.After;
-        bool isLast;
-        do
+        // Two batches are under way, so that the store has the next one when it is done with one.
+        var under = new Queue<(ScanPage Page, Task<Taken> Put)>();
+        try
         {
-            var page = await stream.Next();
-            isLast = page.IsLast;
-            var documents = new Document[page.Entries.Length];
-            for (var i = 0; i < documents.Length; i++)
+            bool isLast;
+            do
             {
-                documents[i] = Take(page.Entries[i], page.Bodies[i], previous, sources);
-                previous = documents[i].Key;
-            }
+                var page = await stream.Next();
+                isLast = page.IsLast;
+                var documents = new Document[page.Entries.Length];
+                for (var i = 0; i < documents.Length; i++)
+                {
+                    documents[i] = Take(page.Entries[i], page.Bodies[i], previous, sources);
+                    previous = documents[i].Key;
+                }
 
-            await target.Put(documents);
-            foreach (var entry in page.Entries)
+                under.Enqueue((page, target.Put(documents)));
+                if (under.Count == 2)
+                {
+                    await Finish(under, tally);
+                }
+
+                await Task.Yield();
+            } while (!isLast);
+
+            while (under.Count > 0)
             {
-                tally.Compare(entry);
-                tally.Advance(entry.Key);
+                await Finish(under, tally);
             }
+        }
+        finally
+        {
+            // Where one failed, the other is over too before anybody is told.
+            foreach (var (_, put) in under)
+            {
+                await Task.WhenAny(put);
+            }
+        }
+    }
 
-            tally.Publish();
-            await Task.Yield();
-        } while (!isLast);
+    /// <summary>Waits for the oldest batch, and counts it: the position moves in order.</summary>
+    private static async Task Finish(Queue<(ScanPage Page, Task<Taken> Put)> under, ReconcileTally tally)
+    {
+        var (page, put) = under.Peek();
+        tally.Copy(await put);
+        under.Dequeue();
+        foreach (var entry in page.Entries)
+        {
+            tally.Compare(entry);
+            tally.Advance(entry.Key);
+        }
+
+        tally.Publish();
     }
 
     private static Document Take(Entry entry, ReadOnlyMemory<byte> body, Key? previous, ReconcileSources sources)

@@ -205,7 +205,7 @@ internal sealed class DeltaPass(
                 bytes += document.Body.Length;
             }
 
-            await target.Put(documents);
+            tally.Copy(await target.Put(documents));
             tally.Publish();
             var typical = Math.Max(1, bytes / chunk.Length);
             readBatch = (int)Math.Clamp(options.PageBytes / typical, 1, Math.Min(readBatch * 2, options.PageEntries));

@@ -22,7 +22,7 @@ public sealed record NodeOptions(string Name, string Version)
     public int MaxWaiting { get; init; } = 4096;
 
     /// <summary>Entries in a page that a reconcile reads, and in a batch that it puts.</summary>
-    public int PageEntries { get; init; } = 2000;
+    public int PageEntries { get; init; } = 1000;
 
     /// <summary>Bytes of bodies in such a page or batch.</summary>
     public int PageBytes { get; init; } = 2 << 20;

@@ -2,6 +2,16 @@ using Miroir.Core;
 
 namespace Miroir.Runtime.Nodes;
 
+/// <summary>What a target took of a batch; the rest of it was dominated there already.</summary>
+/// <param name="Documents">Tombstones included.</param>
+/// <param name="Bytes">Of bodies.</param>
+/// <param name="Tombstones">How many of the documents.</param>
+internal readonly record struct Taken(long Documents, long Bytes, long Tombstones)
+{
+    public Taken With(Document document) =>
+        new(Documents + 1, Bytes + document.Body.Length, Tombstones + (document.IsTombstone ? 1 : 0));
+}
+
 /// <summary>What a reconcile has done so far. One task counts; another may look at what was published last.</summary>
 internal sealed class ReconcileTally(Key? after)
 {
@@ -37,12 +47,12 @@ internal sealed class ReconcileTally(Key? after)
         watermark = best.Version.CompareTo(watermark) > 0 ? best.Version : watermark;
     }
 
-    /// <summary>The target took a document that it did not have.</summary>
-    public void Copy(Document document)
+    /// <summary>The target took documents that it did not have.</summary>
+    public void Copy(Taken taken)
     {
-        copied++;
-        copiedBytes += document.Body.Length;
-        copiedTombstones += document.IsTombstone ? 1 : 0;
+        copied += taken.Documents;
+        copiedBytes += taken.Bytes;
+        copiedTombstones += taken.Tombstones;
     }
 
     /// <summary>Everything up to this key is dominated, durably.</summary>

@@ -10,7 +10,6 @@ internal sealed class ReconcileTarget(
     NodeOptions options,
     Patience patience,
     TokenBucket throttle,
-    ReconcileTally tally,
     CancellationToken cancel
 )
 {
@@ -68,8 +67,11 @@ internal sealed class ReconcileTarget(
         }
     }
 
-    /// <summary>Returns when the store holds each of these versions or a greater one, durably.</summary>
-    public async Task Put(IReadOnlyList<Document> documents)
+    /// <summary>
+    /// Returns when the store holds each of these versions or a greater one, durably. May be called again before the
+    /// last call has returned.
+    /// </summary>
+    public async Task<Taken> Put(IReadOnlyList<Document> documents)
     {
         await throttle.TakeAsync(documents.Count, cancel);
         var left = new List<PutCommand>(documents.Count);
@@ -78,12 +80,13 @@ internal sealed class ReconcileTarget(
             left.Add(new PutCommand(command.Stamp, command.Store, document));
         }
 
+        var taken = new Taken();
         for (var attempt = 1; left.Count > 0; attempt++)
         {
             var refusal = new Refusal(RefusalCode.Failed, "the store did not answer");
             try
             {
-                (left, refusal) = Weigh(left, await store.Put(left, cancel), refusal);
+                (left, refusal, taken) = Weigh(left, await store.Put(left, cancel), refusal, taken);
             }
             catch (UnreachableException e)
             {
@@ -96,13 +99,16 @@ internal sealed class ReconcileTarget(
                 await Again(attempt, refusal);
             }
         }
+
+        return taken;
     }
 
-    /// <summary>The puts that are not yet known to be dominated, and why.</summary>
-    private (List<PutCommand> Left, Refusal Refusal) Weigh(
+    /// <summary>The puts that are not yet known to be dominated, and why; and what was taken by now.</summary>
+    private static (List<PutCommand> Left, Refusal Refusal, Taken Taken) Weigh(
         List<PutCommand> commands,
         PutReply[] replies,
-        Refusal refusal
+        Refusal refusal,
+        Taken taken
     )
     {
         var left = new List<PutCommand>();
@@ -111,7 +117,7 @@ internal sealed class ReconcileTarget(
             switch (replies[i])
             {
                 case PutReply.Applied:
-                    tally.Copy(commands[i].Document);
+                    taken = taken.With(commands[i].Document);
                     break;
                 case PutReply.Superseded superseded when superseded.Stored.CompareTo(commands[i].Document.Version) >= 0:
                     break;
@@ -131,7 +137,7 @@ internal sealed class ReconcileTarget(
             }
         }
 
-        return (left, refusal);
+        return (left, refusal, taken);
     }
 
     private Task Again(int attempt, Refusal refusal) =>

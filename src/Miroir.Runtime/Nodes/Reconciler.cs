@@ -100,7 +100,7 @@ internal sealed class Reconciler(
         var sources = new ReconcileSources(command, nodes, options.Name, options, patience, cancel);
         var burst = Math.Max(1, command.DocumentsPerSecond / 4);
         var throttle = new TokenBucket(command.DocumentsPerSecond, burst, time);
-        var target = new ReconcileTarget(store, command, options, patience, throttle, tally, cancel);
+        var target = new ReconcileTarget(store, command, options, patience, throttle, cancel);
 
         tally.Incarnation = await target.Incarnation();
         await sources.Confirm();

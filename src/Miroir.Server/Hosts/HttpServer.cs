@@ -87,6 +87,9 @@ public sealed class HttpServer : IAsyncDisposable
         // A reader that is slower than a scan is back-pressure, not an attack: silence is bounded by its own limits.
         limits.MinResponseDataRate = null;
         limits.MinRequestBodyDataRate = null;
+        // Between processes a page of a scan is megabytes: the smaller default has it leave in dozens of turns.
+        if (protocols == HttpProtocols.Http2)
+            limits.MaxResponseBufferSize = 1 << 20;
         limits.Http2.MaxStreamsPerConnection = 1024;
         limits.Http2.InitialConnectionWindowSize = 8 << 20;
         limits.Http2.InitialStreamWindowSize = 4 << 20;

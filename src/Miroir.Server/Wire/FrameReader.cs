@@ -107,6 +107,14 @@ public ref struct FrameReader(ReadOnlySpan<byte> bytes)
         return Take(length);
     }
 
+    /// <summary>What is not read yet, in an array of its own.</summary>
+    internal readonly byte[] CopyOfRest()
+    {
+        var copy = GC.AllocateUninitializedArray<byte>(rest.Length);
+        rest.CopyTo(copy);
+        return copy;
+    }
+
     internal string Name() => Text(FrameLayout.MaxNameBytes);
 
     internal string Message() => Text(FrameLayout.MaxMessageBytes);

@@ -89,11 +89,15 @@ internal static class ScanFrames
         var count = reader.Count(Fields.LeastEntryBytes + (withBodies ? 4 : 0));
         var entries = new Entry[count];
         var bodies = withBodies ? new ReadOnlyMemory<byte>[count] : [];
+        // One array for the whole page: its documents travel together.
+        var own = withBodies ? reader.CopyOfRest() : [];
         for (var i = 0; i < count; i++)
         {
             entries[i] = reader.Entry();
-            if (withBodies)
-                bodies[i] = reader.Body();
+            if (!withBodies)
+                continue;
+            var length = reader.Bytes(FrameLayout.MaxFrameBytes).Length;
+            bodies[i] = own.AsMemory(own.Length - reader.Remaining - length, length);
         }
         return new ScanPage(entries, bodies, isLast);
     }

@@ -17,6 +17,7 @@ internal sealed class ShardReader : IDisposable
     private readonly Statement _entries;
     private readonly Statement _documents;
     private int _cacheKiB;
+    private int _lastPageBytes = FirstBufferBytes;
 
     public ShardReader(string path, int cacheKiB)
     {
@@ -105,11 +106,12 @@ internal sealed class ShardReader : IDisposable
         return new ScanPage([.. entries], [], true);
     }
 
-    private static ScanPage Documents(Statement statement, ScanCommand command)
+    private ScanPage Documents(Statement statement, ScanCommand command)
     {
         var entries = new List<Entry>();
         var ends = new List<int>();
-        var bytes = new ArrayBufferWriter<byte>(Math.Clamp(command.MaxBytes, 1, FirstBufferBytes));
+        // Pages of one scan are alike: the last one says how large this one will be.
+        var bytes = new ArrayBufferWriter<byte>(Math.Clamp(_lastPageBytes, 1, Math.Max(command.MaxBytes, 1)));
         var isLast = true;
         while (statement.Step())
         {
@@ -128,6 +130,7 @@ internal sealed class ShardReader : IDisposable
             ends.Add(bytes.WrittenCount);
         }
 
+        _lastPageBytes = bytes.WrittenCount + bytes.WrittenCount / 16 + FirstBufferBytes / 16;
         // One array for the whole page: its documents travel together.
         var bodies = new ReadOnlyMemory<byte>[ends.Count];
         for (var i = 0; i < bodies.Length; i++)
