@@ -56,9 +56,18 @@ let private withoutComment (line: string) = Regex.Replace(line, "//.*$", "")
 let private breaks rule line =
     Regex.IsMatch(withoutComment line, rule.Pattern)
 
+/// Each line with those that its open parenthesis goes on in: a call's arguments may stand on lines of their own.
+let private withArguments (lines: string[]) = [|
+    for index in 0 .. lines.Length - 1 do
+        if lines[index].TrimEnd().EndsWith '(' then
+            String.Join(" ", lines[index .. min (index + 4) (lines.Length - 1)] |> Array.map withoutComment)
+        else
+            lines[index]
+|]
+
 let private offences folder rule = [
     for file in sourcesIn folder do
-        for index, line in Seq.indexed (File.ReadLines file) do
+        for index, line in File.ReadAllLines file |> withArguments |> Seq.indexed do
             if breaks rule line then
                 $"{Path.GetRelativePath(root, file)}:{index + 1}: {line.Trim()}"
 ]
@@ -71,8 +80,8 @@ let coreRules = [
         @"\bDateTime(Offset)?\.(Utc)?(Now|Today)|Stopwatch|TimeProvider|TickCount"
         "let now = DateTimeOffset.UtcNow"
     rule "randomness" @"\bRandom(\(|\.Shared)|NewGuid|RandomNumberGenerator" "let seed = Random.Shared.Next()"
-    rule "files" @"System\.IO\b|\b(File|Directory|Path|FileStream)\." "let text = File.ReadAllText path"
-    rule "the network" @"System\.Net\b|HttpClient|\bSocket\b" "let client = new HttpClient()"
+    rule "files" @"System\.IO\b|(?<![\w.])(File|Directory|Path|FileStream)\." "let text = File.ReadAllText path"
+    rule "the network" @"System\.Net\.(Http|Sockets)|HttpClient|\bSocket\b|\bDns\." "let client = new HttpClient()"
     rule "the process" @"\bEnvironment\.(?!NewLine)|\bConsole\.|\be?printfn? " "let home = Environment.MachineName"
     rule "hash codes" @"(?<!override \w+)\.GetHashCode\b|\bHashCode\.|ImmutableDictionary" "let h = key.GetHashCode()"
 ]
@@ -107,7 +116,10 @@ let runtimeRules = [
         "timeouts without a clock"
         @"new (CancellationTokenSource|PeriodicTimer|Timer)\((?!\))(?![^;]*([Tt]ime\b|[Cc]lock|[Pp]rovider))"
         "using var limit = new CancellationTokenSource(timeout);"
-    rule "randomness" @"\bnew Random\(\)|Random\.Shared|\bGuid\.NewGuid|RandomNumberGenerator" "var id = Guid.NewGuid();"
+    rule
+        "randomness"
+        @"\bnew Random\(\)|Random\.Shared|\bGuid\.NewGuid|RandomNumberGenerator"
+        "var id = Guid.NewGuid();"
     rule
         "an order that changes from run to run"
         @"GetHashCode\(\)|HashCode\.|ImmutableDictionary|ImmutableHashSet"

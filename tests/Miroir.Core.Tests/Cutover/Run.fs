@@ -4,6 +4,7 @@ module Miroir.Core.Tests.Run
 open System
 open Miroir.Core
 open Miroir.Core.Cutover
+open Miroir.Core.Tests.WorldParts
 open Miroir.Core.Tests.World
 
 /// A shape of migration.
