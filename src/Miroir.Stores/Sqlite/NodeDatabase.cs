@@ -36,9 +36,9 @@ internal static class NodeDatabase
 
     /// <summary>Opens node.db, making it where it is absent.</summary>
     /// <exception cref="InvalidDataException">It is of a newer build, or something else.</exception>
-    public static Database Open(string file, Synchronous synchronous, Func<Guid> newGuid)
+    public static Database Open(string file, DatabaseOptions options, Func<Guid> newGuid)
     {
-        var database = Database.Open(file, new() { Synchronous = synchronous });
+        var database = Database.Open(file, options);
         try
         {
             Prepare(database, newGuid);

@@ -24,10 +24,14 @@ internal sealed class NodeRegistry : IDisposable
         _options = options;
         _newGuid = newGuid;
         Files = new ShardFiles(options);
-        var database = NodeDatabase.Open(Path.Combine(directory, "node.db"), options.Synchronous, newGuid);
+        var database = NodeDatabase.Open(
+            Path.Combine(directory, "node.db"),
+            new() { Synchronous = options.Synchronous, Vfs = options.Vfs },
+            newGuid
+        );
         try
         {
-            DirectorySync.Sync(directory);
+            options.Names.Sync(directory);
             NodeId = NodeDatabase.NodeId(database);
             NodeDatabase.LoadBarriers(database, _barriers);
             Recover(database);

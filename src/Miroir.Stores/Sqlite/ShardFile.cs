@@ -57,7 +57,7 @@ internal sealed class ShardFile(StoreRegistration registration, string path, Sql
         ShardReader? reader;
         lock (_connections)
             _idleReaders.TryPop(out reader);
-        reader ??= new ShardReader(Path, cacheKiB);
+        reader ??= new ShardReader(Path, options.Vfs, cacheKiB);
         reader.SetCache(cacheKiB);
         return reader;
     }
@@ -109,10 +109,10 @@ internal sealed class ShardFile(StoreRegistration registration, string path, Sql
     {
         Delete();
         var folder = System.IO.Path.GetDirectoryName(Path)!;
-        DirectorySync.Create(folder);
+        options.Names.Create(folder);
         using (var database = Database.Open(Path, options.Writer(DatabaseAccess.Create, fileCacheKiB)))
             ShardSchema.Create(database, Registration);
-        DirectorySync.Sync(folder);
+        options.Names.Sync(folder);
         Publish(default);
     }
 
@@ -124,8 +124,8 @@ internal sealed class ShardFile(StoreRegistration registration, string path, Sql
             return;
         // The log goes last: beside a database, a log alone is nothing.
         foreach (var suffix in new[] { "", "-wal", "-shm" })
-            File.Delete(Path + suffix);
-        DirectorySync.Sync(folder);
+            options.Names.Delete(Path + suffix);
+        options.Names.Sync(folder);
     }
 
     private ShardWriter OpenWriter(int cacheKiB)

@@ -19,9 +19,17 @@ internal sealed class ShardReader : IDisposable
     private int _cacheKiB;
     private int _lastPageBytes = FirstBufferBytes;
 
-    public ShardReader(string path, int cacheKiB)
+    public ShardReader(string path, string? vfs, int cacheKiB)
     {
-        _database = Database.Open(path, new() { Access = DatabaseAccess.ReadOnly, CacheKiB = cacheKiB });
+        _database = Database.Open(
+            path,
+            new()
+            {
+                Access = DatabaseAccess.ReadOnly,
+                CacheKiB = cacheKiB,
+                Vfs = vfs,
+            }
+        );
         _cacheKiB = cacheKiB;
         try
         {

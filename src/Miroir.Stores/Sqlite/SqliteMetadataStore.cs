@@ -52,10 +52,13 @@ public sealed class SqliteMetadataStore : IMetadataStore
     /// <summary>Opens the file, making it where it is absent; its folder has to exist.</summary>
     /// <exception cref="InvalidDataException">A newer build wrote it.</exception>
     /// <exception cref="SqliteException">It can't be opened, or is no database.</exception>
-    public static SqliteMetadataStore Open(string file, Synchronous synchronous = Synchronous.Full)
+    public static SqliteMetadataStore Open(string file, Synchronous synchronous = Synchronous.Full) =>
+        Open(file, new() { Synchronous = synchronous }, SystemFileNames.Instance);
+
+    internal static SqliteMetadataStore Open(string file, DatabaseOptions options, IFileNames names)
     {
         var path = Path.GetFullPath(file);
-        var database = Database.Open(path, new() { Synchronous = synchronous });
+        var database = Database.Open(path, options);
         try
         {
             database.BeginImmediate();
@@ -68,7 +71,7 @@ public sealed class SqliteMetadataStore : IMetadataStore
                     $"'{path}' has format {format}; this build reads {Format}: use the build that wrote it, or a newer one."
                 );
             if (Path.GetDirectoryName(path) is { Length: > 0 } folder)
-                DirectorySync.Sync(folder);
+                names.Sync(folder);
             return new SqliteMetadataStore(database);
         }
         catch

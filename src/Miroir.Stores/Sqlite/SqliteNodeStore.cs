@@ -59,7 +59,7 @@ public sealed class SqliteNodeStore : INodeStore
         var chosen = options ?? new SqliteNodeStoreOptions();
         chosen.Check();
         var path = Path.GetFullPath(directory);
-        DirectorySync.Create(path);
+        chosen.Names.Create(path);
         var directoryLock = DirectoryLock.Take(path);
         try
         {

@@ -44,6 +44,12 @@ public sealed record SqliteNodeStoreOptions
     /// <summary>How long closing waits for calls that are under way.</summary>
     public TimeSpan CloseTimeout { get; init; } = TimeSpan.FromSeconds(30);
 
+    /// <summary>The registered SQLite VFS that opens every file; null: SQLite's own.</summary>
+    internal string? Vfs { get; init; }
+
+    /// <summary>What happens to names of files outside SQLite.</summary>
+    internal IFileNames Names { get; init; } = SystemFileNames.Instance;
+
     internal void Check()
     {
         AtLeastOne(nameof(CacheBudgetMiB), CacheBudgetMiB);
@@ -66,6 +72,7 @@ public sealed record SqliteNodeStoreOptions
             CacheKiB = cacheKiB,
             WalAutoCheckpointPages = WalAutoCheckpointPages,
             JournalSizeLimitBytes = JournalSizeLimitBytes,
+            Vfs = Vfs,
         };
 
     private static void AtLeastOne(string name, long value)

@@ -60,7 +60,7 @@ public sealed class Database : IDisposable
         ArgumentException.ThrowIfNullOrWhiteSpace(file);
         var chosen = options ?? new DatabaseOptions();
         chosen.Check();
-        var database = Connect(file, chosen.Access);
+        var database = Connect(file, chosen.Access, chosen.Vfs);
         try
         {
             database.Configure(chosen);
@@ -188,7 +188,7 @@ public sealed class Database : IDisposable
 
     internal void Forget(Statement statement) => _statements.Remove(statement);
 
-    private static unsafe Database Connect(string file, DatabaseAccess access)
+    private static unsafe Database Connect(string file, DatabaseAccess access, string? vfs)
     {
         var flags =
             OpenNoMutex
@@ -201,7 +201,8 @@ public sealed class Database : IDisposable
         nint pointer;
         int code;
         fixed (byte* name = NulTerminated(file))
-            code = NativeMethods.sqlite3_open_v2(name, &pointer, flags, null);
+        fixed (byte* vfsName = vfs is null ? null : NulTerminated(vfs))
+            code = NativeMethods.sqlite3_open_v2(name, &pointer, flags, vfsName);
         if (code == SqliteResult.Ok)
         {
             _ = NativeMethods.sqlite3_extended_result_codes(pointer, 1);

@@ -50,6 +50,9 @@ public sealed record DatabaseOptions
     /// <summary>Bytes of the write-ahead log file that are kept after a checkpoint has emptied it.</summary>
     public long JournalSizeLimitBytes { get; init; } = 64L << 20;
 
+    /// <summary>The name of a registered SQLite VFS, through which the files are reached; null: SQLite's own.</summary>
+    public string? Vfs { get; init; }
+
     internal void Check()
     {
         if (PageSizeBytes is < 512 or > 65536 || (PageSizeBytes & (PageSizeBytes - 1)) != 0)

@@ -2,24 +2,49 @@ using System.Runtime.InteropServices;
 
 namespace Miroir.Stores.Sqlite;
 
-/// <summary>Makes the names in a directory durable: a new file that was synced may still lose its name with the power.</summary>
-internal static partial class DirectorySync
+/// <summary>
+/// What a store does to the names of files by itself, beside what SQLite does. An interface, so that a test can record
+/// it, and cut the power between any two steps.
+/// </summary>
+internal interface IFileNames
+{
+    /// <summary>Makes one directory, whose parent is there. Its name is durable after a sync of the parent.</summary>
+    void MakeDirectory(string path);
+
+    /// <summary>Deletes a file where it is there. It is gone for good after a sync of its directory.</summary>
+    void Delete(string file);
+
+    /// <summary>Makes the names in a directory durable: a new file that was synced may still lose its name with the power.</summary>
+    /// <exception cref="IOException">The directory can't be opened or synced.</exception>
+    void Sync(string directory);
+}
+
+internal static class FileNamesExtensions
 {
     /// <summary>Creates the directory and those above it that are absent, and makes their names durable.</summary>
-    public static void Create(string directory)
+    public static void Create(this IFileNames names, string directory)
     {
         if (Directory.Exists(directory))
             return;
         var parent = Path.GetDirectoryName(directory);
         if (!string.IsNullOrEmpty(parent))
-            Create(parent);
-        Directory.CreateDirectory(directory);
+            names.Create(parent);
+        names.MakeDirectory(directory);
         if (!string.IsNullOrEmpty(parent))
-            Sync(parent);
+            names.Sync(parent);
     }
+}
 
-    /// <exception cref="IOException">The directory can't be opened or synced.</exception>
-    public static void Sync(string directory)
+/// <summary>The names as the operating system has them.</summary>
+internal sealed partial class SystemFileNames : IFileNames
+{
+    public static readonly SystemFileNames Instance = new();
+
+    public void MakeDirectory(string path) => Directory.CreateDirectory(path);
+
+    public void Delete(string file) => File.Delete(file);
+
+    public void Sync(string directory)
     {
         // Windows journals names with its metadata, and can't sync a directory.
         if (OperatingSystem.IsWindows())
