@@ -110,6 +110,10 @@ internal sealed class ShardFile(StoreRegistration registration, string path, Sql
         Delete();
         var folder = System.IO.Path.GetDirectoryName(Path)!;
         options.Names.Create(folder);
+        // Both names may be there and not durable, where a process was killed between making and syncing them.
+        var shards = System.IO.Path.GetDirectoryName(folder)!;
+        options.Names.Sync(System.IO.Path.GetDirectoryName(shards)!);
+        options.Names.Sync(shards);
         using (var database = Database.Open(Path, options.Writer(DatabaseAccess.Create, fileCacheKiB)))
             ShardSchema.Create(database, Registration);
         options.Names.Sync(folder);
@@ -122,8 +126,8 @@ internal sealed class ShardFile(StoreRegistration registration, string path, Sql
         var folder = System.IO.Path.GetDirectoryName(Path)!;
         if (!Directory.Exists(folder))
             return;
-        // The log goes last: beside a database, a log alone is nothing.
-        foreach (var suffix in new[] { "", "-wal", "-shm" })
+        // The logs go last: without a database, a log alone is nothing. A file whose making was cut off may have a journal.
+        foreach (var suffix in new[] { "", "-wal", "-journal", "-shm" })
             options.Names.Delete(Path + suffix);
         options.Names.Sync(folder);
     }
