@@ -41,6 +41,7 @@ internal static class NodeDatabase
         var database = Database.Open(file, options);
         try
         {
+            database.MakeLogDurable();
             Prepare(database, newGuid);
             return database;
         }

@@ -35,6 +35,7 @@ internal sealed class ShardWriter : IDisposable
         _cacheKiB = cacheKiB;
         try
         {
+            _database.MakeLogDurable();
             ShardSchema.Check(_database, store);
             // A group is bounded: better to keep it in memory than to write its pages twice.
             _database.Execute("PRAGMA cache_spill = OFF");

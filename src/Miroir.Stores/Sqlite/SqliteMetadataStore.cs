@@ -61,6 +61,7 @@ public sealed class SqliteMetadataStore : IMetadataStore
         var database = Database.Open(path, options);
         try
         {
+            database.MakeLogDurable();
             database.BeginImmediate();
             if (database.QueryInt64("SELECT count(*) FROM sqlite_schema") == 0)
                 database.Execute(Tables);

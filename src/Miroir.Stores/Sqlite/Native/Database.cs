@@ -147,6 +147,26 @@ public sealed class Database : IDisposable
     /// </summary>
     public (int LogPages, int CopiedPages) CheckpointPassive() => Checkpoint(0, "PRAGMA wal_checkpoint(PASSIVE)");
 
+    /// <summary>
+    /// Makes durable what the write-ahead log holds. A killed process may have left a commit that it never saw synced:
+    /// it is in the operating system's memory, whoever opens the file reads it as done, and a power cut would take it.
+    /// To be called before anything that is read is passed on as durable.
+    /// </summary>
+    /// <exception cref="SqliteException">Busy: other connections were at it for longer than the busy timeout.</exception>
+    public void MakeLogDurable()
+    {
+        // A checkpoint syncs the log before it copies: https://www.sqlite.org/wal.html#checkpointing
+        try
+        {
+            CheckpointPassive();
+        }
+        catch (SqliteException e) when (e.IsBusy)
+        {
+            // Another connection copies just now. This one waits for it.
+            Checkpoint(1, "PRAGMA wal_checkpoint(FULL)");
+        }
+    }
+
     /// <summary>Waits for readers and writers (busy timeout), copies the whole log, and empties its file.</summary>
     /// <exception cref="SqliteException">Busy: a reader is still on an older snapshot.</exception>
     public void CheckpointTruncate() => Checkpoint(3, "PRAGMA wal_checkpoint(TRUNCATE)");
