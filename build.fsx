@@ -46,6 +46,13 @@ let simulate arguments =
 let bench arguments =
     runProgram "Miroir.Benchmarks" [] Map.empty arguments
 
+/// The explorer searches the test build, where faults can be seeded.
+let explore arguments =
+    let explorer = projectNamed "Miroir.Explorer"
+    build [ ("Debug", explorer) ]
+    reportSetUp ()
+    foreground (program "Debug" explorer) arguments Map.empty
+
 let publish () =
     let folder = at "publish"
 
@@ -104,6 +111,10 @@ let targets = [
         "simulate"
         "run the cluster in a deterministic simulator; [--seeds N] [--from S] [--seconds T], or --seed N for one's story"
         simulate
+    withArguments
+        "explore"
+        "search small worlds of the shipped machines exhaustively; [--large] [--mutants] [--config NAME] [--help]"
+        explore
     withArguments "bench" "measure against SQLite and against a node alone, side by side" bench
     plain "check" "check the formatting of all files" check
     plain "format" "format all files" format

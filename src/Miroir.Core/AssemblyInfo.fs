@@ -4,4 +4,5 @@ open System.Runtime.CompilerServices
 
 [<assembly: InternalsVisibleTo("Miroir.Core.Tests")>]
 [<assembly: InternalsVisibleTo("Miroir.Simulation")>]
+[<assembly: InternalsVisibleTo("Miroir.Explorer")>]
 do ()

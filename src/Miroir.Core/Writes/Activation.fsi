@@ -9,6 +9,8 @@ type ActivationState =
     member IsActive: bool
     /// A node knows a newer epoch than the route's: it will never confirm this one.
     member IsOutdated: bool
+    /// Which of its barriers stand: what tells two states of one route apart.
+    member internal Confirmed: bool[]
 
 [<RequireQualifiedAccess>]
 module Activation =

@@ -29,6 +29,15 @@ type ReadVerdict =
     /// A node follows a newer epoch: start again from asking, under that route.
     | StartAgain of Epoch: int64 * Route: Route option
 
+/// One replica's part in a read.
+[<Struct>]
+type internal Heard =
+    | Nothing
+    | Failed
+    | Holds of (Document | null)
+
+    member Version: DocumentVersion
+
 /// A read's life under one route. Immutable.
 [<Sealed>]
 type ReadState =
@@ -39,6 +48,8 @@ type ReadState =
     member IsOpen: bool
     /// Whether a retry would ask anyone.
     member HasFailed: bool
+    /// By replica: what tells two states of one route apart.
+    member internal Heard: Heard[]
 
 /// A confirmed read through any router: the highest version of all replies, once in every set a write quorum
 /// holds exactly that version. Absence is version zero and needs the same.

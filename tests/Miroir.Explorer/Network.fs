@@ -1,0 +1,253 @@
+namespace Miroir.Explorer
+
+open System
+open Miroir.Core
+open Miroir.Core.Cutover
+
+/// Messages, and the coordinator's answers.
+[<RequireQualifiedAccess>]
+module Network =
+
+    let private barrierAt (setting: Setting) (w: World) (node: string) (stamp: RouteStamp) =
+        w.Nodes[setting.NodeIndex node].Barriers[setting.ShardIndex stamp.Shard]
+
+    /// What is on its way and can do nothing any more, whatever happens: taken out. What nobody waits for: made alike.
+    let private tidied (setting: Setting) (w: World) (flight: Flight) : Flight voption =
+        let isStale node (stamp: RouteStamp) =
+            barrierAt setting w node stamp > stamp.Epoch
+            && not (WorldFaults.epochCheckLeftOut ())
+
+        match flight.Cargo with
+        | PutRequest(op, run, stamp, replica, document) ->
+            let isDead =
+                op < 0
+                || not (w.Ops[op].IsPutting && w.Ops[op].Run = run && w.Ops[op].WriteState.IsSome)
+
+            if not isDead then
+                ValueSome flight
+            elif isStale replica.Node stamp then
+                Seen.mark Sometimes.LatePutRefused
+                ValueNone
+            else
+                let slot =
+                    w.Nodes[setting.NodeIndex replica.Node].Slots[setting.ShardIndex replica.Store]
+
+                let key = setting.Keys |> Array.findIndex (fun k -> k.Equals(box document.Key))
+
+                let isDominated =
+                    slot.IsServing
+                    && not (WorldFaults.olderOverwrites ())
+                    && barrierAt setting w replica.Node stamp >= stamp.Epoch
+                    && (match slot.Docs[key] with
+                        | null -> false
+                        | stored -> not (Versions.isLater document.Version stored.Version))
+
+                if isDominated && not (WorldFaults.epochCheckLeftOut ()) then
+                    ValueNone
+                elif op < 0 then
+                    ValueSome flight
+                else
+                    ValueSome(Flight(PutRequest(-1, 0, stamp, replica, document)))
+        | PutAnswer(op, run, _, _, _) ->
+            if w.Ops[op].IsPutting && w.Ops[op].Run = run then
+                ValueSome flight
+            else
+                ValueNone
+        | Request(0L, action) ->
+            let keep isUseful =
+                if isUseful then ValueSome flight else ValueNone
+
+            match action with
+            | RaiseBarrier(node, command) -> keep (barrierAt setting w node command.Stamp < command.Stamp.Epoch)
+            | Reconcile(node, command) -> keep (not (isStale node command.Stamp))
+            | MakeStore(node, command) ->
+                keep (
+                    not (isStale node command.Stamp)
+                    && not (w.Nodes[setting.NodeIndex node].Slots[setting.ShardIndex command.Store].IsServing)
+                )
+            | DropStore(node, command) -> keep (WorldFaults.dropsCarryNoEpoch () || not (isStale node command.Stamp))
+            | Publish(changes, _) ->
+                keep (
+                    changes
+                    |> Array.forall (fun c ->
+                        match w.Published[setting.ShardIndex c.Shard] with
+                        | Some route -> route.Epoch = c.FromEpoch
+                        | None -> c.FromEpoch = 0L)
+                )
+            | Inspect _
+            | Cancel _
+            | Wait _ -> ValueNone
+        | Carried(0L, target, command, _, _) ->
+            if isStale target command.Stamp then
+                ValueNone
+            else
+                ValueSome flight
+        | Reply(0L, _) -> ValueNone
+        | Request _
+        | Carried _
+        | Reply _ -> ValueSome flight
+
+    let private isUnowned (flight: Flight) =
+        match flight.Cargo with
+        | PutRequest(op, _, _, _, _) -> op < 0
+        | Request(sequence, _)
+        | Carried(sequence, _, _, _, _) -> sequence = 0L
+        | _ -> false
+
+    let private order (a: Flight) (b: Flight) =
+        match a.Print.A.CompareTo b.Print.A with
+        | 0 -> a.Print.B.CompareTo b.Print.B
+        | sign -> sign
+
+    let tidy (setting: Setting) (w: World) : World =
+        let kept = ResizeArray<Flight>(w.Flights.Length)
+
+        for flight in w.Flights do
+            match tidied setting w flight with
+            | ValueSome f -> kept.Add f
+            | ValueNone -> ()
+
+        kept.Sort(Comparison order)
+        let mutable i = 1
+
+        while i < kept.Count do
+            // Two of a kind that nobody waits for do no more than one.
+            if isUnowned kept[i] && order kept[i] kept[i - 1] = 0 then
+                kept.RemoveAt i
+            else
+                i <- i + 1
+
+        { w with Flights = kept.ToArray() }
+
+    /// The coordinator takes an observation down. ValueNone: it refuses it.
+    let observe (w: World) (event: Event) (print: Fingerprint) : World voption =
+        let s = Coordination.step w.Coordinator event print
+
+        if s.IsRefused then
+            ValueNone
+        else
+            let rename sequence =
+                let mutable now = 0L
+
+                for struct (old, renamed) in s.Renamed do
+                    if old = sequence then
+                        now <- renamed
+
+                if sequence >= Coordination.Kept then sequence else now
+
+            let flights = [|
+                for f in w.Flights do
+                    match f.Cargo with
+                    | Request(sequence, action) when rename sequence <> sequence ->
+                        Flight(Request(rename sequence, action))
+                    | Reply(sequence, answer) when rename sequence <> sequence -> Flight(Reply(rename sequence, answer))
+                    | Carried(sequence, target, command, incarnation, documents) when rename sequence <> sequence ->
+                        Flight(Carried(rename sequence, target, command, incarnation, documents))
+                    | _ -> f
+                for sequence, action in s.Sent do
+                    Flight(Request(sequence, action))
+            |]
+
+            ValueSome {
+                w with
+                    Coordinator = s.Next
+                    Flights = flights
+                    Broken = (if w.Broken = "" then s.Broken else w.Broken)
+            }
+
+    let answered (w: World) (sequence: int64) (answer: Answer) : World =
+        if sequence = 0L || w.Coordinator.IsEnded then
+            w
+        else
+            let print =
+                Encoder.Of(fun e ->
+                    e.Byte 1
+                    e.Num sequence
+                    Encode.answer e answer)
+
+            match observe w (Answered(sequence, answer)) print with
+            | ValueSome next -> next
+            | ValueNone -> w
+
+    let private publish (setting: Setting) (w: World) (changes: RouteChange[]) : World * Answer =
+        let known (c: RouteChange) =
+            w.Published[setting.ShardIndex c.Shard] |> Option.map _.Route
+
+        if changes |> Array.forall (fun c -> known c = c.Route) then
+            w, Published
+        elif
+            changes
+            |> Array.forall (fun c ->
+                match known c with
+                | Some route -> route.Epoch = c.FromEpoch
+                | None -> c.FromEpoch = 0L)
+        then
+            let published = Array.copy w.Published
+
+            for c in changes do
+                published[setting.ShardIndex c.Shard] <- c.Route |> Option.map RouteRef.Of
+
+            { w with Published = published }, Published
+        else
+            w, PublishConflict
+
+    /// A request of the coordinator's arrives. ValueNone: what follows is on its way still.
+    let perform (setting: Setting) (w: World) (sequence: int64) (action: Action) : struct (World * Answer voption) =
+        let at node (ask: NodeState -> struct (NodeState * Answer)) =
+            let i = setting.NodeIndex node
+            let struct (after, answer) = ask w.Nodes[i]
+            struct (Operations.withNode w i after, ValueSome answer)
+
+        match action with
+        | Publish(changes, _) ->
+            let w, answer = publish setting w changes
+            struct (w, ValueSome answer)
+        | Inspect shards ->
+            struct (w,
+                    ValueSome(
+                        Inspected [|
+                            for shard in shards ->
+                                w.Published[setting.ShardIndex shard]
+                                |> Option.map (fun (r: RouteRef) -> r.Route)
+                        |]
+                    ))
+        | MakeStore(node, command) ->
+            at node (fun n ->
+                let i = setting.NodeIndex node
+                let slot = n.Slots[setting.ShardIndex command.Store]
+
+                if slot.Incarnation > 0 && not slot.IsServing then
+                    Seen.mark Sometimes.StoreMadeAgain
+
+                let struct (n, reply) = Nodes.make setting i n command
+                struct (n, MakeAnswered reply))
+        | RaiseBarrier(node, command) ->
+            at node (fun n ->
+                let struct (n, reply) = Nodes.raise' setting (setting.NodeIndex node) n command
+                struct (n, BarrierAnswered reply))
+        | DropStore(node, command) ->
+            at node (fun n ->
+                let struct (n, reply) = Nodes.drop setting (setting.NodeIndex node) n command
+                struct (n, DropAnswered reply))
+        | Reconcile(target, command) ->
+            let struct (nodes, read) = Nodes.readSources setting w.Nodes target command
+            let w = { w with Nodes = nodes }
+
+            match read with
+            | Error answer -> struct (w, ValueSome answer)
+            | Ok(struct (incarnation, documents)) ->
+                struct (Operations.addFlights w [ Flight(Carried(sequence, target, command, incarnation, documents)) ],
+                        ValueNone)
+        | Wait _ -> struct (w, ValueSome Elapsed)
+        | Cancel _ -> struct (w, ValueNone)
+
+    let putCarried (setting: Setting) (w: World) target (command: ReconcileCommand) incarnation documents =
+        let i = setting.NodeIndex target
+
+        let struct (after, answer, copied) =
+            Nodes.putCarried setting w.Nodes[i] i command incarnation documents
+
+        if copied > 0 && command.Mode = ReconcileMode.Delta then
+            Seen.mark Sometimes.DeltaPassCopies
+
+        struct (Operations.withNode w i after, answer)

@@ -1,0 +1,123 @@
+namespace Miroir.Explorer
+
+open System
+
+/// What is printed.
+[<RequireQualifiedAccess>]
+module Report =
+
+    let private budget (b: Budget) =
+        [
+            b.Timeouts, "timeouts"
+            b.Delays, "late answers"
+            b.Duplicates, "duplicates"
+            b.Crashes, "coordinator crashes"
+            b.Writers, "changes of writer"
+            b.Aborts, "aborts"
+            b.Drains, "drain timeouts"
+            b.Losses, "lost stores"
+            b.Deadlines, "clients' deadlines"
+        ]
+        |> List.filter (fun (n, _) -> n > 0)
+        |> List.map (fun (n, name) -> $"{n} {name}")
+        |> String.concat ", "
+
+    let bounds (s: Setting) =
+        let operations =
+            s.Operations
+            |> Array.map (fun o -> $"{o.Kind} {s.Keys[o.Key].Text}")
+            |> String.concat ", "
+
+        let goals =
+            s.Goals
+            |> Array.map (fun targets ->
+                targets
+                |> Array.map (fun t ->
+                    let nodes = String.concat "," t.Nodes
+                    $"({nodes})")
+                |> String.concat " and ")
+            |> String.concat " then "
+
+        let owners = String.concat "," s.Owners
+        $"({owners}) -> {goals}; {s.Routers.Length} routers; {operations}; at most: {budget s.Budget}"
+
+    let outcome (o: Outcome) =
+        let rate = float o.States / max 0.001 o.Seconds
+
+        let ending =
+            if o.Broken <> "" then "BROKEN"
+            elif o.IsExhausted then "all seen"
+            else "cut short"
+
+        printfn
+            "%-14s %10s states, %11s steps, depth %3d, %7.1f s, %8s states/s, %s"
+            o.Setting.Name
+            (o.States.ToString "N0")
+            (o.Steps.ToString "N0")
+            o.Depth
+            o.Seconds
+            (rate.ToString "N0")
+            ending
+
+        printfn "%-14s %s" "" (bounds o.Setting)
+
+        for line in o.Story do
+            printfn "  %s" line
+
+    let private names (all: Sometimes seq) =
+        all |> Seq.map string |> String.concat ", "
+
+    /// 0 where everything held, and everything that is to happen happened.
+    let search (limits: SearchBounds) (settings: Setting list) (isPart: bool) : int =
+        let outcomes = [
+            for setting in settings do
+                let o = Search.run setting limits
+                outcome o
+                o
+        ]
+
+        let states = outcomes |> List.sumBy _.States
+        let seconds = outcomes |> List.sumBy _.Seconds
+        let reached = outcomes |> List.collect _.Reached |> List.distinct
+        let broken = outcomes |> List.filter (fun o -> o.Broken <> "")
+
+        let missed =
+            Enum.GetValues<Sometimes>()
+            |> Array.filter (fun s -> not (List.contains s reached))
+
+        printfn ""
+        printfn "%s states in %.1f s" (states.ToString "N0") seconds
+
+        for property in Properties.always do
+            let name = property.Substring(0, property.IndexOf ':')
+
+            let verdict =
+                if
+                    broken
+                    |> List.exists (fun o -> o.Broken.StartsWith(name, StringComparison.Ordinal))
+                then
+                    "BROKEN"
+                else
+                    "held"
+
+            printfn "always    %-7s %s" verdict property
+
+        printfn "sometimes reached: %s" (names (List.sort reached))
+
+        if missed.Length > 0 then
+            printfn "sometimes NEVER reached: %s" (names missed)
+
+        if not broken.IsEmpty || (missed.Length > 0 && not isPart) then
+            1
+        else
+            0
+
+    let list () =
+        for s in Configurations.all do
+            printfn "%-14s %s" s.Name s.About
+            printfn "%-14s %s" "" (bounds s)
+
+        printfn ""
+
+        for fault in KillTable.faults do
+            printfn "%-34s %s" fault.Name fault.About
