@@ -54,14 +54,188 @@ module Configurations =
         Before = 0
     }
 
+    let private at (key: int) (script: Script) : Script = { script with Key = key }
+    let private none = Budget.None
+
+    /// From one shard on `first` to two on `nodes`.
+    let private split (nodes: string list list) : TargetShard[] =
+        nodes
+        |> List.mapi (fun i names -> {
+            Shard = shard 2 i
+            Range = Layout.range 2 i
+            Nodes = Array.ofList names
+        })
+        |> Array.ofList
+
     let private disjoint = {
         basis with
             Name = "disjoint"
-            About = "from {a} to {b}, one copy each"
+            About = "one copy, to another node"
             Operations = [| op OpKind.Put 0; op OpKind.Read 1 |]
-            Budget = { Budget.None with Timeouts = 1 }
+            Budget = { none with Timeouts = 1 }
     }
 
-    let usual = [ disjoint ]
-    let large = [ disjoint ]
-    let all: Setting list = usual
+    let private deletes = {
+        basis with
+            Name = "deletes"
+            About = "a document that is there before is deleted while it moves"
+            Operations = [| op OpKind.Delete 0; op OpKind.Put 1 |]
+            Before = 4
+            Budget = { none with Delays = 1 }
+    }
+
+    let private crash = {
+        basis with
+            Name = "crash"
+            About = "the coordinator is lost, and answers come late"
+            Operations = [| op OpKind.Put 0 |]
+            Budget = {
+                none with
+                    Crashes = 1
+                    Delays = 1
+                    Timeouts = 1
+            }
+    }
+
+    let private abort = {
+        basis with
+            Name = "abort"
+            About = "undone, or fallen back from, at every stage"
+            Operations = [| op OpKind.Put 0 |]
+            Budget = {
+                none with
+                    Aborts = 1
+                    Drains = 1
+                    Losses = 1
+            }
+    }
+
+    let private thereAndBack = {
+        basis with
+            Name = "there-and-back"
+            About = "to another node and back, with a coordinator lost on the way"
+            Goals = [| whole [ "b" ]; whole [ "a" ] |]
+            Operations = [| op OpKind.Put 0 |]
+            Budget = { none with Crashes = 1 }
+    }
+
+    let private change = {
+        basis with
+            Name = "change"
+            About = "another writer while the shard moves"
+            Routers = [| "r0"; "r1" |]
+            Operations = [| op OpKind.Put 0; op OpKind.Merge 1 |]
+            Budget = { none with Writers = 1 }
+    }
+
+    let private overlap = {
+        basis with
+            Name = "overlap"
+            About = "two copies, one of which stays"
+            Nodes = [| "a"; "b"; "c" |]
+            Owners = [| "a"; "b" |]
+            Goals = [| whole [ "b"; "c" ] |]
+            Operations = [| op OpKind.Put 0 |]
+    }
+
+    let private splits = {
+        basis with
+            Name = "split"
+            About = "one shard becomes two, one of them on the same node; another writer meanwhile"
+            Keys = [| lower; upper |]
+            Routers = [| "r0"; "r1" |]
+            Shards = [| shard 1 0; shard 2 0; shard 2 1 |]
+            Goals = [| split [ [ "b" ]; [ "a" ] ] |]
+            Operations = [| op OpKind.Put 0; op OpKind.Merge 1 |]
+            Budget = { none with Writers = 1 }
+    }
+
+    let private splitKeys = {
+        splits with
+            Name = "split-keys"
+            About = "one shard becomes two; a key in each"
+            Routers = [| "r0" |]
+            Operations = [| op OpKind.Put 0; op OpKind.Put 1 |> at 1 |]
+            Budget = none
+    }
+
+    let private reads = {
+        basis with
+            Name = "reads"
+            About = "three copies that stay where they are; reads through two routers"
+            Nodes = [| "a"; "b"; "c" |]
+            Routers = [| "r0"; "r1" |]
+            Owners = [| "a"; "b"; "c" |]
+            Goals = [||]
+            Operations = [| op OpKind.Put 0; op OpKind.Read 1; op OpKind.Read 2 |]
+            Budget = none
+    }
+
+    let private handover = {
+        reads with
+            Name = "handover"
+            About = "three copies that stay where they are; another writer"
+            Operations = [| op OpKind.Put 0; op OpKind.Merge 1 |]
+            Budget = { none with Writers = 1 }
+    }
+
+    let private handoverRead = {
+        handover with
+            Name = "handover-read"
+            About = "three copies; another writer, and a read through either router"
+            Operations = [| op OpKind.Put 0; op OpKind.Merge 1; op OpKind.Read 2 |]
+    }
+
+    let private unknown = {
+        handoverRead with
+            Name = "unknown"
+            About = "three copies; a client's time is over before its put is acknowledged"
+            Routers = [| "r0" |]
+            Budget = { none with Deadlines = 1 }
+    }
+
+    let private three = {
+        basis with
+            Name = "three"
+            About = "three copies, two of which stay; a store is lost"
+            Nodes = [| "a"; "b"; "c"; "d" |]
+            Owners = [| "a"; "b"; "c" |]
+            Goals = [| whole [ "b"; "c"; "d" ] |]
+            Operations = [| op OpKind.Put 0 |]
+    }
+
+    let usual = [
+        disjoint
+        deletes
+        crash
+        abort
+        thereAndBack
+        change
+        overlap
+        splitKeys
+        reads
+        handover
+        unknown
+    ]
+
+    let large = [
+        splits
+        handoverRead
+        three
+        {
+            thereAndBack with
+                Name = "large"
+                About = "two keys, two routers, abort and retry, a crash and a loss, there and back"
+                Keys = [| lower; upper |]
+                Routers = [| "r0"; "r1" |]
+                Operations = [| op OpKind.Put 0; op OpKind.Merge 1 |> at 1 |]
+                Budget = {
+                    none with
+                        Crashes = 1
+                        Aborts = 1
+                        Losses = 1
+                }
+        }
+    ]
+
+    let all: Setting list = usual @ large

@@ -188,6 +188,12 @@ module Coordination =
                 | ValueSome done' -> done'
                 | ValueNone -> failwith "a migration did not start"
 
+    /// A coordinator that has nothing to do.
+    let idle (plan: Plan) : Coordinator =
+        match Transition.start 0L plan with
+        | Error why -> failwith why.Message
+        | Ok(state, _) -> intern (fst (renumber { state with Status = Complete }))
+
     let step (coordinator: Coordinator) (event: Event) (print: Fingerprint) : Stepped =
         let key = struct (coordinator.Number, print)
 

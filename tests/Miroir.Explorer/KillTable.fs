@@ -15,7 +15,49 @@ type Fault = {
 
 [<RequireQualifiedAccess>]
 module KillTable =
-    let faults: Fault list = []
+    let private fault name about within = {
+        Name = name
+        About = about
+        In = within
+        Survives = ""
+    }
+
+    /// Several at once are joined by a plus sign: each alone is made up for by the other's rule.
+    let faults: Fault list = [
+        fault "delta-pass-left-out" "switches without the delta pass" [ "disjoint" ]
+        fault "joint-barrier-left-out+raising-left-out" "no Joint barrier, and nodes that learn epochs by barriers alone" [
+            "disjoint"
+            "overlap"
+        ]
+        fault "retiring-barrier-left-out+raising-left-out" "no barrier when the source retires" [ "change"; "split" ]
+        fault "writer-barrier-left-out+raising-left-out" "a new writer begins at once" [ "handover"; "change" ]
+        fault "fence-left-out" "routes that ended are not fenced off by the next writer" [ "split" ]
+        fault "barrier-one-too-few" "one confirmation too few" [ "handover"; "disjoint"; "overlap" ]
+        fault "raising-left-out" "nodes learn epochs by barriers alone" [ "handover"; "change"; "disjoint"; "overlap" ]
+        fault "epoch-check-left-out" "nodes admit older epochs" [ "disjoint" ]
+        fault "term-not-raised" "a new writer in the old term" [ "handover" ]
+        fault "term-not-raised-at-retirement" "the targets go on in the source's term" [ "disjoint"; "change"; "split" ]
+        fault "read-not-confirmed" "reads answer what is not confirmed" [ "reads" ]
+        fault "writer-does-not-put-back" "the writer answers what is not confirmed" [ "reads" ]
+        fault "any-router-puts-back" "readers put back themselves" [ "handover-read" ]
+        fault "base-rule-left-out" "updates forget what was issued" [ "unknown" ]
+        fault "answers-carried-across-epochs" "answers count under later epochs" [ "disjoint"; "change"; "handover" ]
+        fault "epoch-of-answers-ignored" "late answers of older epochs count" [ "deletes"; "crash" ]
+        fault "read-does-not-start-again" "stale reads go on" [ "disjoint"; "handover-read" ]
+        fault "superseded-counted-across-terms" "a later term's version counts as holding" [ "handover" ]
+        fault "put-goes-on-in-another-term" "a put outlives its term" [ "handover"; "change" ]
+        fault "inspection-left-out" "a put is run again without a look" [ "handover"; "change"; "disjoint" ]
+        fault "older-overwrites" "a store takes older versions" [ "disjoint"; "deletes" ]
+        fault "tombstones-not-copied" "copies leave tombstones out" [ "deletes" ]
+        fault "stale-attempt-accepted" "answers to earlier attempts count" [ "abort"; "crash" ]
+        fault "incarnations-not-checked" "lost targets pass for proven ones" [ "abort" ]
+        fault "abort-after-retirement" "an abort after the end" [ "abort" ]
+        fault "joint-acknowledged-by-owners" "the targets' quorum is not asked for" [ "disjoint" ]
+        fault "drain-timeout-ignored" "goes on without the barrier" [ "abort" ]
+        fault "cleanup-of-any-incarnation+drops-carry-no-epoch" "a late delete hits what a later migration made" [
+            "there-and-back"
+        ]
+    ]
 
     let activate (names: string[]) =
         WorldFaults.activate names
@@ -23,4 +65,72 @@ module KillTable =
         Mutants.activate names
 #endif
 
-    let run (bounds: SearchBounds) : int = 0
+    /// How each fault ended. 0 where each was found, or is known to survive.
+    let run (bounds: SearchBounds) (only: string option) : int =
+        Coordination.judge false
+
+        printfn
+            "%-48s %-15s %-14s %6s %10s %8s"
+            "fault"
+            "killed by"
+            "in"
+            "depth"
+            "states"
+            "seconds"
+
+        let mutable survivors = []
+
+        for fault in faults do
+            if only.IsNone || fault.Name.Contains only.Value then
+                activate (fault.Name.Split '+')
+                let mutable killer: Outcome option = None
+                let mutable states = 0L
+                let mutable seconds = 0.0
+
+                for name in fault.In do
+                    if killer.IsNone then
+                        let setting = Configurations.all |> List.find (fun s -> s.Name = name)
+                        let outcome = Search.run setting bounds
+                        states <- states + outcome.States
+                        seconds <- seconds + outcome.Seconds
+
+                        if outcome.Broken <> "" then
+                            killer <- Some outcome
+
+                match killer with
+                | Some o ->
+                    let property = o.Broken.Substring(0, o.Broken.IndexOf ':')
+
+                    printfn
+                        "%-48s %-15s %-14s %6d %10s %8.1f"
+                        fault.Name
+                        property
+                        o.Setting.Name
+                        (List.length (o.Story |> List.filter (fun l -> l.Length > 3 && Char.IsDigit l[2])))
+                        (states.ToString "N0")
+                        seconds
+
+                    if only.IsSome then
+                        for line in o.Story do
+                            printfn "  %s" line
+                | None ->
+                    printfn
+                        "%-48s %-15s %-14s %6s %10s %8.1f"
+                        fault.Name
+                        "SURVIVES"
+                        ""
+                        ""
+                        (states.ToString "N0")
+                        seconds
+
+                    if fault.Survives = "" then
+                        survivors <- fault.Name :: survivors
+                    else
+                        printfn "  because %s" fault.Survives
+
+        activate [||]
+
+        for name in List.rev survivors do
+            printfn "%s survives, and no reason is known" name
+
+        if survivors.IsEmpty then 0 else 1

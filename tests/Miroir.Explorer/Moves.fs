@@ -136,6 +136,12 @@ module Moves =
                 else
                     Documents.get setting k { Term = 1L; Clock = 1L } setting.Before)
 
+        let itself: TargetShard = {
+            Shard = source
+            Range = route.Range
+            Nodes = setting.Owners
+        }
+
         let w = {
             Coordinator = Unchecked.defaultof<Coordinator>
             Migrations = 0
@@ -186,7 +192,13 @@ module Moves =
             Broken = ""
         }
 
-        Network.tidy setting (withStarted w (Coordination.start (plan setting w 0)) 1)
+        if setting.Goals.Length = 0 then
+            {
+                w with
+                    Coordinator = Coordination.idle (plan { setting with Goals = [| [| itself |] |] } w 0)
+            }
+        else
+            Network.tidy setting (withStarted w (Coordination.start (plan setting w 0)) 1)
 
     let private ofFlight (setting: Setting) (w: World) (i: int) (emit: bool -> (unit -> string) -> World -> unit) =
         let left = w.Left
@@ -560,7 +572,7 @@ module Moves =
                                         Writer = {
                                             Router = setting.Routers[r]
                                             Incarnation = 1L
-                                            Term = route.Route.Writer.Term + 1L
+                                            Term = route.Route.Writer.Term + (if WorldFaults.termNotRaised () then 0L else 1L)
                                         }
                                 }
 

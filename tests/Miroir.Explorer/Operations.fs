@@ -453,7 +453,7 @@ module Operations =
         let key = setting.Keys[setting.Operations[i].Key]
 
         match op.Phase, writerOf w op, op.Document with
-        | Phase.WriterRead, _, _ when finding.IsConfirmed ->
+        | Phase.WriterRead, _, _ when finding.IsConfirmed || WorldFaults.writerDoesNotPutBack () ->
             withOp w i (ended op Phase.Answered null (marksOf finding.Document))
         | Phase.WriterRead, _, _ ->
             match finding.Document with

@@ -48,7 +48,7 @@ let private run (arguments: string[]) : int =
         Report.list ()
         0
     elif has "--mutants" then
-        KillTable.run bounds
+        KillTable.run bounds (valueOf arguments "--mutant")
     else
         let settings =
             match valueOf arguments "--config" with

@@ -12,6 +12,8 @@ module WorldFaults =
     let mutable private tombstones = false
     let mutable private drops = false
     let mutable private anyRouter = false
+    let mutable private putBack = false
+    let mutable private sameTerm = false
 
     let activate (names: string[]) =
         active <- Set.ofArray names
@@ -21,6 +23,8 @@ module WorldFaults =
         tombstones <- active.Contains "tombstones-not-copied"
         drops <- active.Contains "drops-carry-no-epoch"
         anyRouter <- active.Contains "any-router-puts-back"
+        putBack <- active.Contains "writer-does-not-put-back"
+        sameTerm <- active.Contains "term-not-raised"
 
     /// Nodes admit what is older than their barriers.
     let epochCheckLeftOut () = epochCheck
@@ -34,3 +38,7 @@ module WorldFaults =
     let dropsCarryNoEpoch () = drops
     /// A read that asking does not confirm is put back by the router that asked.
     let anyRouterPutsBack () = anyRouter
+    /// The writer answers a read with what it found, whether a write quorum holds it or not.
+    let writerDoesNotPutBack () = putBack
+    /// Who names a writer while nothing moves leaves the term as it was.
+    let termNotRaised () = sameTerm

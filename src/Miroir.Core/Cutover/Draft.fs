@@ -18,7 +18,20 @@ type internal Draft(initial: State) =
 
     /// Hands an effect out. One whose answer is wanted stays outstanding until it is answered.
     member _.Issue (action: Action) (purpose: Purpose) : int64 =
-        let sequence = state.NextSequence
+        let sequence =
+            match purpose with
+            | ForChore(i, replica, kind) when Mutants.staleAttemptAccepted () ->
+                let among = Seq.append (Move.takers state.Moves[i]) state.Moves[i].Owners
+                let at = among |> Seq.findIndex (fun m -> m.Replica = replica)
+                1_000_000L + (match kind with
+                                | Making -> 0L
+                                | Filling -> 1L
+                                | Fencing -> 2L
+                                | Passing -> 3L
+                                | Checking -> 4L
+                                | Ending -> 5L
+                                | Dropping -> 6L) + 10L * int64 at + 1000L * int64 i
+            | _ -> state.NextSequence
 
         let effect = {
             Migration = state.Plan.Migration
@@ -30,7 +43,7 @@ type internal Draft(initial: State) =
 
         state <- {
             state with
-                NextSequence = sequence + 1L
+                NextSequence = state.NextSequence + 1L
                 Outstanding =
                     if purpose = ForNothing then
                         state.Outstanding

@@ -10,6 +10,8 @@ module internal Ending =
 
     /// The certificate as it was given, held by as many of the same incarnations still.
     let reproving (d: Draft) i =
+        let more = if Mutants.termNotRaisedAtRetirement () then 0L else 1L
+
         match Proof.check d i with
         | None -> ()
         | Some holders when Proof.isProven (d.Move i) holders ->
@@ -37,7 +39,7 @@ module internal Ending =
                                         Migration = 0L
                                         Writer = {
                                             route.Writer with
-                                                Term = route.Writer.Term + 1L
+                                                Term = route.Writer.Term + more
                                         }
                                 }
                         }
@@ -62,7 +64,7 @@ module internal Ending =
                                                 Fences = Array.append known.Fences [| ended.Stamp |]
                                                 Writer = {
                                                     known.Writer with
-                                                        Term = max known.Writer.Term route.Writer.Term + 1L
+                                                        Term = max known.Writer.Term route.Writer.Term + more
                                                 }
                                         }
                                   }
@@ -79,7 +81,7 @@ module internal Ending =
                                             Targets = [||]
                                             Writer = {
                                                 route.Writer with
-                                                    Term = route.Writer.Term + 1L
+                                                    Term = route.Writer.Term + more
                                             }
                                             Fences = [| ended.Stamp |]
                                             Migration = 0L
@@ -95,7 +97,7 @@ module internal Ending =
     let closing (d: Draft) i =
         let route = d.SourceRoute i
 
-        for m in Move.takers (d.Move i) do
+        for m in (if Mutants.retiringBarrierLeftOut () then [||] else Move.takers (d.Move i)) do
             d.Ensure i m Ending (fun () ->
                 RaiseBarrier(
                     m.Replica.Node,
@@ -107,8 +109,9 @@ module internal Ending =
                 ))
 
         if
-            (d.Move i).Takers
-            |> Array.forall (fun members ->
+            Mutants.retiringBarrierLeftOut ()
+            || (d.Move i).Takers
+               |> Array.forall (fun members ->
                 (members |> Array.filter (fun m -> m.Is(Ending, Done))).Length
                 >= Quorum.barrier members.Length)
         then
@@ -128,8 +131,16 @@ module internal Ending =
                         {
                             Stamp = route.Stamp
                             Store = m.Replica.Store
-                            Incarnation = (if isStaging then Guid.Empty else m.Incarnation)
-                            Migration = (if isStaging then d.State.Plan.Migration else 0L)
+                            Incarnation =
+                                (if isStaging || Mutants.cleanupOfAnyIncarnation () then
+                                     Guid.Empty
+                                 else
+                                     m.Incarnation)
+                            Migration =
+                                (if isStaging && not (Mutants.cleanupOfAnyIncarnation ()) then
+                                     d.State.Plan.Migration
+                                 else
+                                     0L)
                         }
                     ))
 

@@ -120,7 +120,7 @@ module internal Progress =
                         Writer = {
                             Router = router
                             Incarnation = incarnation
-                            Term = route.Writer.Term + 1L
+                            Term = route.Writer.Term + (if Mutants.termNotRaised () then 0L else 1L)
                         }
                 }
 

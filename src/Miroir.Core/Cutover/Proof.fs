@@ -14,7 +14,10 @@ module internal Proof =
         |> Array.length
 
     let confirmedOwners (move: Move) =
-        move.Owners |> Array.filter (fun m -> m.Is(Fencing, Done))
+        if Mutants.jointBarrierLeftOut () then
+            move.Owners
+        else
+            move.Owners |> Array.filter (fun m -> m.Is(Fencing, Done))
 
     let draining (d: Draft) i =
         let move = d.Move i
@@ -24,7 +27,7 @@ module internal Proof =
             let timer = d.Issue (Wait d.State.Limits.DrainTimeoutMs) (ForDrain i)
             d.ChangeMove i (fun m -> { m with DrainTimer = timer })
 
-        for owner in move.Owners do
+        for owner in (if Mutants.jointBarrierLeftOut () then [||] else move.Owners) do
             d.Ensure i owner Fencing (fun () ->
                 RaiseBarrier(
                     owner.Replica.Node,
@@ -35,7 +38,12 @@ module internal Proof =
                     }
                 ))
 
-        if (confirmedOwners (d.Move i)).Length >= Quorum.barrier move.Owners.Length then
+        let isTimedOut = (d.Move i).DrainTimer = -1L
+
+        if
+            (confirmedOwners (d.Move i)).Length >= Quorum.barrier move.Owners.Length
+            || (isTimedOut && Mutants.drainTimeoutIgnored ())
+        then
             d.Withdraw(function
                 | ForDrain m -> m = i
                 | _ -> false)
@@ -47,7 +55,7 @@ module internal Proof =
             })
 
             d.SetStep i DeltaPass
-        elif (d.Move i).DrainTimer = -1L then
+        elif isTimedOut then
             Filling.fallBack
                 d
                 i
@@ -87,7 +95,10 @@ module internal Proof =
 
     let deltaPass (d: Draft) i =
         let route = d.SourceRoute i
-        let sources = confirmedOwners (d.Move i)
+        let sources =
+            match confirmedOwners (d.Move i) with
+            | [||] when Mutants.drainTimeoutIgnored () || Mutants.barrierOneTooFew () -> (d.Move i).Owners
+            | confirmed -> confirmed
 
         Filling.eachTaker (d.Move i) (fun target taker ->
             if Mutants.deltaPassLeftOut () then
@@ -135,7 +146,9 @@ module internal Proof =
         let route = d.SourceRoute i
 
         for m in Move.takers (d.Move i) do
-            if m.Is(Passing, Done) then
+            if Mutants.incarnationsNotChecked () then
+                d.Succeed i m.Replica Checking
+            elif m.Is(Passing, Done) then
                 d.Ensure i m Checking (fun () ->
                     RaiseBarrier(
                         m.Replica.Node,

@@ -116,7 +116,8 @@ module Transition =
                 }))
 
     let private hasRetired (state: State) =
-        state.Moves |> Array.exists (fun m -> m.Step >= Retiring && m.Step <= Finished)
+        not (Mutants.abortAfterRetirement ())
+        && state.Moves |> Array.exists (fun m -> m.Step >= Retiring && m.Step <= Finished)
 
     let private ordered (d: Draft) (order: Order) : Result<unit, Rejection> =
         let refuse code message : Result<unit, Rejection> =

@@ -138,6 +138,12 @@ type Route = {
             Extra = targets
             Eventual = owners
           }
+        | Joint
+        | Switched when Mutants.jointAcknowledgedByOwners () -> {
+            Quorums = [| owners |]
+            Extra = targets
+            Eventual = owners
+          }
         | Joint -> {
             Quorums = [| owners; targets |]
             Extra = [||]

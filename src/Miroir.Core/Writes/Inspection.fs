@@ -22,7 +22,9 @@ module Inspection =
     // copy and repair. So the effect happens once. If the second put ends Unknown, either version may turn up, of
     // one operation, which its client was told may be there.
     let decide (issued: DocumentVersion) (checkedBase: DocumentVersion voption) (found: UpdateBase) =
-        if Versions.areSame found.Version issued then
+        if Mutants.inspectionLeftOut () then
+            InspectionDecision.RunAgain
+        elif Versions.areSame found.Version issued then
             InspectionDecision.Complete
         elif Versions.isLater found.Version issued then
             InspectionDecision.GiveUp $"{issued} was given in a term that ended, and {found.Version} is there now"

@@ -40,7 +40,11 @@ type Issued private (capacity: int, documents: Map<Key, Document>) =
 
     member _.BaseOf(key: Key, finding: Finding) : UpdateBase =
         match documents.TryFind key with
-        | Some issued when Versions.isLater issued.Version finding.Version -> {
+        | Some issued when
+            Versions.isLater issued.Version finding.Version
+            && not (Mutants.baseRuleLeftOut ())
+            ->
+            {
             Document = issued
             Version = issued.Version
             IsConfirmed = false

@@ -151,7 +151,7 @@ module internal Reading =
                 match reply with
                 | Found document -> hold i document
                 | Absent -> hold i null
-                | ReadStaleEpoch(known, route) when known > epoch ->
+                | ReadStaleEpoch(known, route) when known > epoch && not (Mutants.readDoesNotStartAgain ()) ->
                     Some(state.With(state.Heard, state.Trouble, ReadVerdict.StartAgain(known, route)))
                 | ReadStaleEpoch(known, _) -> fail i $"{replica.Node} refused epoch {epoch}, being at {known} itself"
                 | ReadNotServing -> fail i $"{replica.Node} does not serve {replica.Store}"
@@ -193,7 +193,16 @@ module ReadMachine =
                 | Some heard ->
                     let highest = heard.Highest
 
-                    if highest.IsConfirmed then
+                    let isHeard i =
+                        match heard.Heard[i] with
+                        | Holds _ -> true
+                        | _ -> false
+
+                    if
+                        highest.IsConfirmed
+                        || (Mutants.readNotConfirmed ()
+                            && Sets.everySet heard.Quorums Quorum.write heard.Replicas isHeard)
+                    then
                         heard.With(heard.Heard, heard.Trouble, ReadVerdict.Found highest)
                     elif isHopeless heard highest.Version then
                         heard.With(heard.Heard, heard.Trouble, ReadVerdict.PassToWriter(Reading.why heard))

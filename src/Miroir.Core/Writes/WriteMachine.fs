@@ -207,6 +207,11 @@ module WriteMachine =
         | Applied previousWasLive -> held state i previousWasLive
         | Superseded stored when stored.Term = state.Version.Term && not (Versions.isLater state.Version stored) ->
             held state i false
+        | Superseded stored when
+            Versions.isLater stored state.Version
+            && Mutants.supersededCountedAcrossTerms ()
+            ->
+            held state i false
         | Superseded stored when Versions.isLater stored state.Version ->
             // A greater version of a later term may rest on a state that never saw this one: it proves nothing.
             match state.Purpose with
@@ -221,7 +226,7 @@ module WriteMachine =
         | Refused refusal -> failed state i $"{node}: {refusal.Message}" |> unlessFull
 
     let private toReplica (state: WriteState) (epoch: int64) (replica: Replica) act =
-        if epoch <> state.Route.Epoch then
+        if epoch <> state.Route.Epoch && not (Mutants.epochOfAnswersIgnored ()) then
             unchanged state
         else
             match Sets.indexOf state.Replicas replica with
@@ -231,21 +236,39 @@ module WriteMachine =
     let private routeIs (state: WriteState) (route: Route) =
         if route.Epoch <= state.Route.Epoch || route.Shard <> state.Route.Shard then
             unchanged state
-        elif route.Stage = Retired || route.Writer <> state.Route.Writer then
+        elif
+            route.Stage = Retired
+            || (route.Writer <> state.Route.Writer
+                && not (Mutants.putGoesOnInAnotherTerm ()))
+        then
             struct (state.Decided(WriteVerdict.Inspect route), [])
         else
             let isOpenOrHeld =
                 state.Progress
                 |> Array.exists (fun p -> p = ReplicaProgress.Awaited || p = ReplicaProgress.Holding)
 
-            under
-                route
-                state.KeyHash
-                state.Version
-                state.Purpose
-                state.WasLive
-                (state.MayLand || isOpenOrHeld)
-                state.LastTrouble
+            let struct (fresh, effects) =
+                under
+                    route
+                    state.KeyHash
+                    state.Version
+                    state.Purpose
+                    state.WasLive
+                    (state.MayLand || isOpenOrHeld)
+                    state.LastTrouble
+
+            if Mutants.answersCarriedAcrossEpochs () then
+                let carried =
+                    fresh.Replicas
+                    |> Array.map (fun replica ->
+                        match Sets.indexOf state.Replicas replica with
+                        | i when i >= 0 && state.Progress[i] = ReplicaProgress.Holding -> ReplicaProgress.Holding
+                        | _ -> ReplicaProgress.Awaited)
+
+                struct (fresh.With(carried, fresh.WasLive, fresh.MayLand, fresh.LastTrouble, WriteVerdict.Open),
+                        effects)
+            else
+                struct (fresh, effects)
 
     let step (state: WriteState) (input: WriteInput) : struct (WriteState * WriteEffect list) =
         if not state.IsOpen then
