@@ -110,6 +110,20 @@ module Configurations =
             }
     }
 
+    let private loss = {
+        abort with
+            Name = "loss"
+            About = "a target's store is lost, and made again"
+            Budget = { none with Losses = 1 }
+    }
+
+    let private lossLate = {
+        loss with
+            Name = "loss-late"
+            About = "a target's store is lost, and made again; an answer comes late"
+            Budget = { none with Losses = 1; Delays = 1 }
+    }
+
     let private thereAndBack = {
         basis with
             Name = "there-and-back"
@@ -148,6 +162,32 @@ module Configurations =
             Goals = [| split [ [ "b" ]; [ "a" ] ] |]
             Operations = [| op OpKind.Put 0; op OpKind.Merge 1 |]
             Budget = { none with Writers = 1 }
+    }
+
+    let private relayout = {
+        splits with
+            Name = "relayout"
+            About = "one shard becomes another of the next layout; another writer meanwhile"
+            Keys = [| lower |]
+            Shards = [| shard 1 0; shard 2 0 |]
+            Goals = [|
+                [|
+                    {
+                        Shard = shard 2 0
+                        Range = Layout.range 1 0
+                        Nodes = [| "b" |]
+                    }
+                |]
+            |]
+    }
+
+    let private inspect = {
+        relayout with
+            Name = "inspect"
+            About = "puts whose term ends under them, and what others see meanwhile"
+            Routers = [| "r0" |]
+            Operations = [| op OpKind.Put 0; op OpKind.Merge 1; op OpKind.Read 2 |]
+            Budget = none
     }
 
     let private splitKeys = {
@@ -209,18 +249,22 @@ module Configurations =
         deletes
         crash
         abort
+        loss
         thereAndBack
         change
         overlap
         splitKeys
+        relayout
         reads
         handover
+        handoverRead
         unknown
     ]
 
     let large = [
+        inspect
+        lossLate
         splits
-        handoverRead
         three
         {
             thereAndBack with

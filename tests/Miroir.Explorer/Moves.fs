@@ -195,7 +195,16 @@ module Moves =
         if setting.Goals.Length = 0 then
             {
                 w with
-                    Coordinator = Coordination.idle (plan { setting with Goals = [| [| itself |] |] } w 0)
+                    Coordinator =
+                        Coordination.idle (
+                            plan
+                                {
+                                    setting with
+                                        Goals = [| [| itself |] |]
+                                }
+                                w
+                                0
+                        )
             }
         else
             Network.tidy setting (withStarted w (Coordination.start (plan setting w 0)) 1)
@@ -572,7 +581,9 @@ module Moves =
                                         Writer = {
                                             Router = setting.Routers[r]
                                             Incarnation = 1L
-                                            Term = route.Route.Writer.Term + (if WorldFaults.termNotRaised () then 0L else 1L)
+                                            Term =
+                                                route.Route.Writer.Term
+                                                + (if WorldFaults.termNotRaised () then 0L else 1L)
                                         }
                                 }
 

@@ -23,14 +23,18 @@ type internal Draft(initial: State) =
             | ForChore(i, replica, kind) when Mutants.staleAttemptAccepted () ->
                 let among = Seq.append (Move.takers state.Moves[i]) state.Moves[i].Owners
                 let at = among |> Seq.findIndex (fun m -> m.Replica = replica)
-                1_000_000L + (match kind with
-                                | Making -> 0L
-                                | Filling -> 1L
-                                | Fencing -> 2L
-                                | Passing -> 3L
-                                | Checking -> 4L
-                                | Ending -> 5L
-                                | Dropping -> 6L) + 10L * int64 at + 1000L * int64 i
+
+                1_000_000L
+                + (match kind with
+                   | Making -> 0L
+                   | Filling -> 1L
+                   | Fencing -> 2L
+                   | Passing -> 3L
+                   | Checking -> 4L
+                   | Ending -> 5L
+                   | Dropping -> 6L)
+                + 10L * int64 at
+                + 1000L * int64 i
             | _ -> state.NextSequence
 
         let effect = {

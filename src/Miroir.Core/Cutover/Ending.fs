@@ -97,7 +97,11 @@ module internal Ending =
     let closing (d: Draft) i =
         let route = d.SourceRoute i
 
-        for m in (if Mutants.retiringBarrierLeftOut () then [||] else Move.takers (d.Move i)) do
+        for m in
+            (if Mutants.retiringBarrierLeftOut () then
+                 [||]
+             else
+                 Move.takers (d.Move i)) do
             d.Ensure i m Ending (fun () ->
                 RaiseBarrier(
                     m.Replica.Node,
@@ -112,8 +116,8 @@ module internal Ending =
             Mutants.retiringBarrierLeftOut ()
             || (d.Move i).Takers
                |> Array.forall (fun members ->
-                (members |> Array.filter (fun m -> m.Is(Ending, Done))).Length
-                >= Quorum.barrier members.Length)
+                   (members |> Array.filter (fun m -> m.Is(Ending, Done))).Length
+                   >= Quorum.barrier members.Length)
         then
             d.SetStep i Cleaning
 

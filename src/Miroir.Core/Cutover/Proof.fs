@@ -95,6 +95,7 @@ module internal Proof =
 
     let deltaPass (d: Draft) i =
         let route = d.SourceRoute i
+
         let sources =
             match confirmedOwners (d.Move i) with
             | [||] when Mutants.drainTimeoutIgnored () || Mutants.barrierOneTooFew () -> (d.Move i).Owners

@@ -43,12 +43,12 @@ type Issued private (capacity: int, documents: Map<Key, Document>) =
         | Some issued when
             Versions.isLater issued.Version finding.Version
             && not (Mutants.baseRuleLeftOut ())
-            ->
-            {
-            Document = issued
-            Version = issued.Version
-            IsConfirmed = false
-          }
+              ->
+              {
+                  Document = issued
+                  Version = issued.Version
+                  IsConfirmed = false
+              }
         | _ -> {
             Document = finding.Document
             Version = finding.Version

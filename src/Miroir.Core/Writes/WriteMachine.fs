@@ -207,10 +207,7 @@ module WriteMachine =
         | Applied previousWasLive -> held state i previousWasLive
         | Superseded stored when stored.Term = state.Version.Term && not (Versions.isLater state.Version stored) ->
             held state i false
-        | Superseded stored when
-            Versions.isLater stored state.Version
-            && Mutants.supersededCountedAcrossTerms ()
-            ->
+        | Superseded stored when Versions.isLater stored state.Version && Mutants.supersededCountedAcrossTerms () ->
             held state i false
         | Superseded stored when Versions.isLater stored state.Version ->
             // A greater version of a later term may rest on a state that never saw this one: it proves nothing.
@@ -238,8 +235,7 @@ module WriteMachine =
             unchanged state
         elif
             route.Stage = Retired
-            || (route.Writer <> state.Route.Writer
-                && not (Mutants.putGoesOnInAnotherTerm ()))
+            || (route.Writer <> state.Route.Writer && not (Mutants.putGoesOnInAnotherTerm ()))
         then
             struct (state.Decided(WriteVerdict.Inspect route), [])
         else
@@ -265,8 +261,7 @@ module WriteMachine =
                         | i when i >= 0 && state.Progress[i] = ReplicaProgress.Holding -> ReplicaProgress.Holding
                         | _ -> ReplicaProgress.Awaited)
 
-                struct (fresh.With(carried, fresh.WasLive, fresh.MayLand, fresh.LastTrouble, WriteVerdict.Open),
-                        effects)
+                struct (fresh.With(carried, fresh.WasLive, fresh.MayLand, fresh.LastTrouble, WriteVerdict.Open), effects)
             else
                 struct (fresh, effects)
 
