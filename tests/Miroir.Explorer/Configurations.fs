@@ -124,6 +124,15 @@ module Configurations =
             Budget = { none with Losses = 1; Delays = 1 }
     }
 
+    let private attempts = {
+        basis with
+            Name = "attempts"
+            About = "an attempt fails, and its answer comes when the next one waits for its own"
+            Operations = [| op OpKind.Put 0 |]
+            Limits = { limits with MaxDeltaFailures = 1 }
+            Budget = { none with Timeouts = 1; Delays = 1 }
+    }
+
     let private thereAndBack = {
         basis with
             Name = "there-and-back"
@@ -250,6 +259,7 @@ module Configurations =
         crash
         abort
         loss
+        attempts
         thereAndBack
         change
         overlap

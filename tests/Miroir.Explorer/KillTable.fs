@@ -64,7 +64,7 @@ module KillTable =
         fault "inspection-left-out" "a put is run again without a look" [ "inspect" ]
         fault "older-overwrites" "a store takes older versions" [ "disjoint"; "deletes" ]
         fault "tombstones-not-copied" "copies leave tombstones out" [ "deletes" ]
-        fault "stale-attempt-accepted" "answers to earlier attempts count" [ "loss-late"; "crash" ]
+        fault "stale-attempt-accepted" "answers to earlier attempts count" [ "attempts" ]
         fault "incarnations-not-checked" "lost targets pass for proven ones" [ "loss" ]
         fault "abort-after-retirement" "an abort after the end" [ "abort" ]
         fault "joint-acknowledged-by-owners" "the targets' quorum is not asked for" [ "disjoint" ]
