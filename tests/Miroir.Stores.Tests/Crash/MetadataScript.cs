@@ -10,6 +10,8 @@ namespace Miroir.Stores.Tests.Crash;
 internal sealed record MetadataCommit(int Number, (string Key, string? Value)[] Writes)
 {
     public string Mark => $"mark/{Number:d6}";
+
+    public override string ToString() => Mark;
 }
 
 internal abstract record MetadataNote
@@ -29,21 +31,37 @@ internal sealed class MetadataScript(DiskLog log, int seed)
     {
         for (var part = 0; part < 2; part++)
         {
-            await using var store = SqliteMetadataStore.Open(
-                Path.Combine(log.Folder, MetadataCheck.File),
-                new()
-                {
-                    Synchronous = synchronous,
-                    Vfs = RecordingVfs.Name,
-                    WalAutoCheckpointPages = 8,
-                    JournalSizeLimitBytes = 20_000,
-                },
-                log
-            );
+            await using var store = Open(synchronous);
             for (var round = 0; round < rounds; round++)
                 await Task.WhenAll(Enumerable.Range(0, _random.Next(1, 5)).Select(_ => Commit(store, Next())));
         }
     }
+
+    /// <summary>Opens what others have left, and reads it: what was read is never lost.</summary>
+    public async Task Look()
+    {
+        var begun = log
+            .Events.OfType<DiskEvent.Note>()
+            .Select(note => note.What)
+            .OfType<MetadataNote.Begun>()
+            .ToDictionary(note => note.Commit.Mark, note => note.Commit);
+        await using var store = Open(Synchronous.Full);
+        foreach (var entry in await store.Read("mark/", CancellationToken.None))
+            log.Note(new MetadataNote.Done(begun[entry.Key], entry.ModRevision));
+    }
+
+    private SqliteMetadataStore Open(Synchronous synchronous) =>
+        SqliteMetadataStore.Open(
+            Path.Combine(log.Folder, MetadataCheck.File),
+            new()
+            {
+                Synchronous = synchronous,
+                Vfs = RecordingVfs.Name,
+                WalAutoCheckpointPages = 8,
+                JournalSizeLimitBytes = 20_000,
+            },
+            log
+        );
 
     private MetadataCommit Next()
     {

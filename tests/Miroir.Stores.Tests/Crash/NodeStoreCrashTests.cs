@@ -24,7 +24,7 @@ public sealed class NodeStoreCrashTests
         var events = await Record(seed, 12);
         var random = new Random(seed);
         var directories = Enumerable.Range(1, events.Length).Where(i => events[i - 1] is DiskEvent.MakeDirectory);
-        var chosen = Enumerable.Range(0, CrashSettings.Restarts).Select(_ => KillPoint(events, random));
+        var chosen = Enumerable.Range(0, CrashSettings.Restarts).Select(_ => PowerCuts.KillPoint(events, random));
         foreach (var kill in directories.Concat(chosen).ToArray())
         {
             var before = events[..kill];
@@ -95,18 +95,6 @@ public sealed class NodeStoreCrashTests
         using var log = new DiskLog(folder.Path, before);
         await new NodeScript(log, seed).Run(1);
         return log.Events;
-    }
-
-    /// <summary>Anywhere, or, every other time, where something is written and about to be synced.</summary>
-    private static int KillPoint(DiskEvent[] events, Random random)
-    {
-        var isAnywhere = random.Next(2) == 0;
-        while (true)
-        {
-            var steps = random.Next(1, events.Length);
-            if (isAnywhere || (events[steps] is DiskEvent.Sync && events[steps - 1] is DiskEvent.Write))
-                return steps;
-        }
     }
 
     private static void Try(DiskEvent[] events, int first, int samples, int seed)

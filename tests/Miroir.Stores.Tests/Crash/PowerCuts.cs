@@ -38,6 +38,18 @@ internal static class PowerCuts
         return cuts;
     }
 
+    /// <summary>Where a process is killed: anywhere, or, every other time, where something is written and about to be synced.</summary>
+    public static int KillPoint(DiskEvent[] events, Random random)
+    {
+        var isAnywhere = random.Next(2) == 0;
+        while (true)
+        {
+            var steps = random.Next(1, events.Length);
+            if (isAnywhere || (events[steps] is DiskEvent.Sync && events[steps - 1] is DiskEvent.Write))
+                return steps;
+        }
+    }
+
     /// <summary>The first image with something wrong, as a story; null where each is as it must be.</summary>
     /// <param name="check">What is wrong with the folder that holds the image, cut behind that many steps; or null.</param>
     public static string? FirstWrong(DiskEvent[] events, List<PowerCut> cuts, Func<string, int, Task<string?>> check)
