@@ -87,14 +87,9 @@ module Configurations =
     let private crash = {
         basis with
             Name = "crash"
-            About = "the coordinator is lost, and answers come late"
+            About = "the coordinator is lost, and an answer comes late"
             Operations = [| op OpKind.Put 0 |]
-            Budget = {
-                none with
-                    Crashes = 1
-                    Delays = 1
-                    Timeouts = 1
-            }
+            Budget = { none with Crashes = 1; Delays = 1 }
     }
 
     let private abort = {
@@ -264,14 +259,14 @@ module Configurations =
         change
         overlap
         splitKeys
-        relayout
         reads
         handover
-        handoverRead
         unknown
     ]
 
     let large = [
+        relayout
+        handoverRead
         inspect
         lossLate
         splits

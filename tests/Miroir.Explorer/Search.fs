@@ -77,7 +77,7 @@ module Search =
 
     let private tell (setting: Setting) (path: int list) (broken: string) : string list =
         let story = ResizeArray<string>()
-        let mutable w = Moves.initial setting
+        let mutable w = Beginning.initial setting
         let mutable n = 0
 
         for ordinal in path do
@@ -102,7 +102,7 @@ module Search =
         let visited = Visited()
         let mutable steps = 0L
         let mutable depth = 0
-        let first = Moves.initial setting
+        let first = Beginning.initial setting
         let root = visited.Add(first.Print, -1, 0)
         let mutable frontier = [| struct (first, root) |]
         let violation: (int * string) option ref = ref None
