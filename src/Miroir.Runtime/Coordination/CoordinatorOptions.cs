@@ -15,10 +15,10 @@ public sealed record CoordinatorOptions
     public int MaxConcurrentMigrations { get; init; } = 4;
 
     /// <summary>A router that was silent for longer loses its shards' writes to another.</summary>
-    public int RouterSilenceMs { get; init; } = 600;
+    public int RouterSilenceMs { get; init; } = 750;
 
     /// <summary>How often writers are looked after.</summary>
-    public int TickMs { get; init; } = 100;
+    public int TickMs { get; init; } = 50;
 
     /// <summary>How often what is left to be made or dropped is tried again.</summary>
     public int TidyMs { get; init; } = 500;

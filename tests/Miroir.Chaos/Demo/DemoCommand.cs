@@ -52,9 +52,10 @@ internal static class DemoCommand
             Console.WriteLine("stopped");
             return 130;
         }
-        catch (InvalidOperationException e)
+        catch (Exception e)
         {
-            Console.Error.WriteLine($"{e.Message}\nlogs and files are in {folder}");
+            var what = e is InvalidOperationException or ArgumentException ? e.Message : e.ToString();
+            Console.Error.WriteLine($"{what}\nlogs and files are in {folder}");
             return 1;
         }
         finally

@@ -117,6 +117,10 @@ internal sealed class DocumentClient(HttpClient http, string index)
                 }
             }
             catch (HttpRequestException e) when (isRead || NeverSent(e)) { }
+            catch (SocketException)
+            {
+                // The connection was lost while it was being made: nothing has been sent on it.
+            }
             catch (Exception e) when (e is HttpRequestException or TaskCanceledException or IOException && !isRead)
             {
                 // The request may have been carried out before its answer was lost.

@@ -11,6 +11,7 @@ internal static class Importer
 {
     private const int BatchSize = 1_000;
     private const int InFlight = 4;
+    private const int MaxAttempts = 5;
 
     /// <returns>Seconds it took.</returns>
     public static async Task<double> RunAsync(
@@ -35,22 +36,34 @@ internal static class Importer
                     entries.Add(history.Invoke(0, Workload.ReplaceOf(id, $"import-{number}")));
                 }
 
-                using var content = new ByteArrayContent(Encoding.UTF8.GetBytes(body.ToString()));
-                content.Headers.ContentType = new MediaTypeHeaderValue("application/x-ndjson");
-                using var response = await http.PostAsync(
+                await SendAsync(
+                    http,
                     new Uri(router, $"/indexes/{index}/documents?primaryKey={dataset.PrimaryKey}"),
-                    content,
+                    Encoding.UTF8.GetBytes(body.ToString()),
                     cancel
                 );
-                var answer = await response.Content.ReadAsStringAsync(cancel);
-                if (response.StatusCode != HttpStatusCode.Accepted || response.Headers.Contains("x-miroir-outcome"))
-                    throw new InvalidOperationException(
-                        $"the import was not taken: {(int)response.StatusCode} {answer}"
-                    );
                 foreach (var entry in entries)
                     history.Complete(entry, Reply.Ok());
             }
         );
         return clock.Elapsed.TotalSeconds;
+    }
+
+    /// <summary>Sends a batch until it is taken whole: the same documents again change nothing.</summary>
+    private static async Task SendAsync(HttpClient http, Uri target, byte[] body, CancellationToken cancel)
+    {
+        for (var attempt = 1; ; attempt++)
+        {
+            using var content = new ByteArrayContent(body);
+            content.Headers.ContentType = new MediaTypeHeaderValue("application/x-ndjson");
+            using var response = await http.PostAsync(target, content, cancel);
+            var answer = await response.Content.ReadAsStringAsync(cancel);
+            var isTaken =
+                response.StatusCode == HttpStatusCode.Accepted && !response.Headers.Contains("x-miroir-outcome");
+            if (isTaken && !answer.Contains("\"failed\"", StringComparison.Ordinal))
+                return;
+            if (attempt == MaxAttempts)
+                throw new InvalidOperationException($"the import was not taken: {(int)response.StatusCode} {answer}");
+        }
     }
 }
