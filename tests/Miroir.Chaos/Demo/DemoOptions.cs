@@ -12,7 +12,7 @@ internal sealed record DemoOptions
           --primary-key FIELD              the field that identifies them (default: package, or id with --input)
           --documents N                    load at most N of them
           --replication N                  copies of each document (default 1)
-          --routers N                      router processes (default 1)
+          --routers N                      router processes (default 1; 2 with --kill router)
           --clients N                      concurrent clients that write and read (default 24)
           --rate N                         operations per second that they aim at together (default 1500)
           --data DIR                       where the cluster's files go (default: a temporary folder, deleted at the end)
@@ -25,7 +25,13 @@ internal sealed record DemoOptions
     public string PrimaryKey { get; init; } = "";
     public int MaxDocuments { get; init; } = int.MaxValue;
     public int Replication { get; init; } = 1;
-    public int Routers { get; init; } = 1;
+
+    /// <summary>0: one, or two where one is to be killed.</summary>
+    public int RoutersAsked { get; init; }
+    public int Routers =>
+        RoutersAsked > 0 ? RoutersAsked
+        : Kill == "router" ? 2
+        : 1;
     public int Clients { get; init; } = 24;
     public int Rate { get; init; } = 1500;
     public string Data { get; init; } = "";
@@ -64,7 +70,7 @@ internal sealed record DemoOptions
                 "--primary-key" => options with { PrimaryKey = Next() },
                 "--documents" => options with { MaxDocuments = Number(100) },
                 "--replication" => options with { Replication = Number(1) },
-                "--routers" => options with { Routers = Number(1) },
+                "--routers" => options with { RoutersAsked = Number(1) },
                 "--clients" => options with { Clients = Number(1) },
                 "--rate" => options with { Rate = Number(1) },
                 "--data" => options with { Data = Next() },

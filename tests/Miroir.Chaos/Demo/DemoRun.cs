@@ -17,7 +17,7 @@ internal sealed class DemoRun(DemoOptions options, TextWriter output)
     private const double RefusePut = 0.02;
 
     /// <summary>Operations beside the copy before the cutover begins; waited for half a minute at most.</summary>
-    private const int EnoughBeforeCutover = 8_000;
+    private const int EnoughBeforeCutover = 9_000;
 
     private readonly Stopwatch _clock = Stopwatch.StartNew();
     private readonly SocketsHttpHandler _handler = new()

@@ -9,7 +9,7 @@ namespace Miroir.Chaos.Demo;
 
 /// <summary>
 /// Documents over HTTP as any client would send them, and what the history may say of the answer: Ok, Failed
-/// (certainly not applied: it is sent again), Unknown.
+/// (certainly not applied: it is sent again, to whichever router comes next), Unknown.
 /// </summary>
 internal sealed class DocumentClient(HttpClient http, string index)
 {
@@ -33,15 +33,15 @@ internal sealed class DocumentClient(HttpClient http, string index)
         e.HttpRequestError == HttpRequestError.ConnectionError
         || e.InnerException is SocketException { SocketErrorCode: SocketError.ConnectionRefused };
 
-    public Task<Reply> ReplaceAsync(Uri router, string json) => WriteAsync(router, HttpMethod.Post, json);
+    public Task<Reply> ReplaceAsync(Func<Uri> router, string json) => WriteAsync(router, HttpMethod.Post, json);
 
-    public Task<Reply> MergeAsync(Uri router, string json) => WriteAsync(router, HttpMethod.Put, json);
+    public Task<Reply> MergeAsync(Func<Uri> router, string json) => WriteAsync(router, HttpMethod.Put, json);
 
-    private Task<Reply> WriteAsync(Uri router, HttpMethod method, string json) =>
+    private Task<Reply> WriteAsync(Func<Uri> router, HttpMethod method, string json) =>
         SendAsync(
             () =>
             {
-                var request = new HttpRequestMessage(method, new Uri(router, $"/indexes/{index}/documents"))
+                var request = new HttpRequestMessage(method, new Uri(router(), $"/indexes/{index}/documents"))
                 {
                     Content = new ByteArrayContent(Encoding.UTF8.GetBytes(json)),
                 };
@@ -54,18 +54,18 @@ internal sealed class DocumentClient(HttpClient http, string index)
                 )
         );
 
-    public Task<Reply> DeleteAsync(Uri router, string id) =>
+    public Task<Reply> DeleteAsync(Func<Uri> router, string id) =>
         SendAsync(
-            () => new HttpRequestMessage(HttpMethod.Delete, new Uri(router, Path(index, id))),
+            () => new HttpRequestMessage(HttpMethod.Delete, new Uri(router(), Path(index, id))),
             response =>
                 Task.FromResult(
                     response.StatusCode == HttpStatusCode.Accepted ? Reply.Ok() : throw Unexpected(response)
                 )
         );
 
-    public Task<Reply> ReadAsync(Uri router, string id) =>
+    public Task<Reply> ReadAsync(Func<Uri> router, string id) =>
         SendAsync(
-            () => new HttpRequestMessage(HttpMethod.Get, new Uri(router, Path(index, id))),
+            () => new HttpRequestMessage(HttpMethod.Get, new Uri(router(), Path(index, id))),
             async response =>
             {
                 if (response.StatusCode == HttpStatusCode.NotFound)

@@ -23,7 +23,7 @@ internal static class FinalCheck
             new ParallelOptions { MaxDegreeOfParallelism = Readers },
             async (item, _) =>
             {
-                var reply = await client.ReadAsync(routers[item.i % routers.Length], item.key);
+                var reply = await client.ReadAsync(() => routers[item.i % routers.Length], item.key);
                 lock (reads)
                     reads.Add(new FinalRead(item.key, reply));
             }

@@ -56,8 +56,12 @@ internal sealed class Workload(
 
     private async Task OneAsync(int number, string id, Random random)
     {
-        var all = routers();
-        var router = all[random.Next(all.Length)];
+        Uri Router()
+        {
+            var all = routers();
+            return all[random.Next(all.Length)];
+        }
+
         // Most of the traffic meets on a few thousand keys, so that operations on one document do overlap.
         var hot = random.Next(Math.Min(HotKeys, dataset.Documents.Count));
         var any = random.Next(dataset.Documents.Count);
@@ -65,15 +69,15 @@ internal sealed class Workload(
         var dice = random.Next(100);
         var (kind, operation, send) = dice switch
         {
-            < 35 => ("replace", ReplaceOf(key, id), () => client.ReplaceAsync(router, With(document, id))),
+            < 35 => ("replace", ReplaceOf(key, id), () => client.ReplaceAsync(Router, With(document, id))),
             < 60 => (
                 "merge",
                 Operation.Merge(key, [new(DocumentClient.MarkField, id)]),
-                () => client.MergeAsync(router, Merge(key, id))
+                () => client.MergeAsync(Router, Merge(key, id))
             ),
-            < 72 => Insert(router, id, document),
-            < 82 => ("delete", Operation.Delete(key), () => client.DeleteAsync(router, key)),
-            _ => ("read", Operation.Read(key), (Func<Task<Reply>>)(() => client.ReadAsync(router, key))),
+            < 72 => Insert(Router, id, document),
+            < 82 => ("delete", Operation.Delete(key), () => client.DeleteAsync(Router, key)),
+            _ => ("read", Operation.Read(key), (Func<Task<Reply>>)(() => client.ReadAsync(Router, key))),
         };
         var started = clock.Elapsed.TotalMilliseconds;
         var entry = history.Invoke(number + 1, operation);
@@ -83,7 +87,7 @@ internal sealed class Workload(
         _byKind.AddOrUpdate(kind, 1, (_, n) => n + 1);
     }
 
-    private (string, Operation, Func<Task<Reply>>) Insert(Uri router, string id, JsonObject like)
+    private (string, Operation, Func<Task<Reply>>) Insert(Func<Uri> router, string id, JsonObject like)
     {
         var key = $"new-{Interlocked.Increment(ref _inserted)}+{id}";
         var document = (JsonObject)like.DeepClone();
