@@ -95,8 +95,15 @@ module Configurations =
     let private abort = {
         basis with
             Name = "abort"
-            About = "undone, or fallen back from, at every stage"
+            About = "undone at every stage, or fallen back from when the drain timeout runs out"
             Operations = [| op OpKind.Put 0 |]
+            Budget = { none with Aborts = 1; Drains = 1 }
+    }
+
+    let private abortLoss = {
+        abort with
+            Name = "abort-loss"
+            About = "the same, and a target's store is lost"
             Budget = {
                 none with
                     Aborts = 1
@@ -110,6 +117,13 @@ module Configurations =
             Name = "loss"
             About = "a target's store is lost, and made again"
             Budget = { none with Losses = 1 }
+    }
+
+    let private rebuilt = {
+        loss with
+            Name = "rebuilt"
+            About = "the same, without a write"
+            Operations = [||]
     }
 
     let private lossLate = {
@@ -253,10 +267,8 @@ module Configurations =
         deletes
         crash
         abort
-        loss
-        attempts
+        rebuilt
         thereAndBack
-        change
         overlap
         splitKeys
         reads
@@ -267,6 +279,10 @@ module Configurations =
     let large = [
         relayout
         handoverRead
+        change
+        loss
+        attempts
+        abortLoss
         inspect
         lossLate
         splits
