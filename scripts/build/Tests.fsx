@@ -93,6 +93,37 @@ let readOutcome exitCode noneIsFine (text: string) =
                 Details = $"{details}\nended with exit code {exitCode}, though no test is said to have failed"
         }
 
+/// Proofs that are programs of their own and not NUnit's: each passes or fails as one test, and shows what it found.
+let proofs = [
+    "Miroir.Simulation", "2,000 seeds of the simulator", [ "simulate"; "--seeds"; "2000"; "--workers"; "2" ]
+]
+
+let prove (project, what, arguments) =
+    let watch = Stopwatch.StartNew()
+
+    let code, text =
+        capture (TimeSpan.FromMinutes 20.0) (program "Debug" project) arguments
+
+    let passed = if code = 0 then 1 else 0
+
+    printfn
+        "%-22s %d passed, %d failed: %s (%.1f s)"
+        (nameOf project)
+        passed
+        (1 - passed)
+        what
+        watch.Elapsed.TotalSeconds
+
+    for line in text.TrimEnd().Split '\n' do
+        printfn "  %s" line
+
+    {
+        Passed = passed
+        Failed = 1 - passed
+        Skipped = 0
+        Details = text
+    }
+
 let test arguments =
     let names =
         arguments
@@ -149,6 +180,13 @@ let test arguments =
                 printfn "%s" outcome.Details
 
             outcome
+
+        // A filter is for NUnit's tests.
+        if options.IsEmpty then
+            for name, what, arguments in proofs do
+                match wanted |> List.tryFind (fun project -> nameOf project = name) with
+                | Some project -> prove (project, what, arguments)
+                | None -> ()
     ]
 
     let passed = outcomes |> List.sumBy _.Passed

@@ -169,7 +169,8 @@ public sealed class Coordinator : ICoordinator, IAdmin, IAsyncDisposable
                     );
                 var router = new RouterInfo(name, address, incarnation, number);
                 if (_registry.IsReplaced(name, incarnation))
-                    throw new InvalidOperationException(
+                    throw new UnreachableException(
+                        "coordinator",
                         $"another start of router '{name}' is the live one: give each router a name of its own"
                     );
                 var isNews = known.IsNone || !known.Value.Equals(router);

@@ -30,7 +30,23 @@ public sealed class SimulationTotals
     private long _deltaCopied;
     private TimeSpan _virtualTime;
 
-    public List<long> WrongSeeds { get; } = [];
+    public SortedSet<long> WrongSeeds { get; } = [];
+
+    public SimulationReport Report(TimeSpan elapsed) =>
+        new()
+        {
+            Seeds = _seeds,
+            Operations = _operations,
+            Acknowledged = _acknowledged,
+            VirtualMinutes = Math.Round(_virtualTime.TotalMinutes, 1),
+            Migrations = new MigrationCounts(_complete, _aborted, _fellBack, _deltaCopied),
+            Faults = _faults,
+            Findings = Classes.ToDictionary(c => c, c => _wrong.GetValueOrDefault(c), StringComparer.Ordinal),
+            WrongSeeds = [.. WrongSeeds],
+            SeedsPerHour = Math.Round(PerHour(elapsed)),
+        };
+
+    private double PerHour(TimeSpan elapsed) => _seeds / Math.Max(elapsed.TotalHours, 1e-9);
 
     public void Add(SeedResult result)
     {
@@ -58,12 +74,11 @@ public sealed class SimulationTotals
 
     public string Tell(TimeSpan elapsed)
     {
-        var perHour = _seeds / Math.Max(elapsed.TotalHours, 1e-9);
         List<string> lines =
         [
             string.Create(
                 CultureInfo.InvariantCulture,
-                $"{_seeds} seeds in {elapsed.TotalSeconds:0.0} s ({perHour:0} per hour), {_virtualTime.TotalMinutes:0.0} virtual minutes"
+                $"{_seeds} seeds in {elapsed.TotalSeconds:0.0} s ({PerHour(elapsed):0} per hour), {_virtualTime.TotalMinutes:0.0} virtual minutes"
             ),
             $"operations checked   {_operations} ({_acknowledged} acknowledged)",
             $"migrations           {_complete} complete, {_aborted} aborted; {_fellBack} shards fell back; {_deltaCopied} documents by delta passes",

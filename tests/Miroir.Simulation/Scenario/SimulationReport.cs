@@ -1,0 +1,61 @@
+using System.ComponentModel;
+using System.Diagnostics;
+using System.Text.Json;
+
+namespace Miroir.Simulation.Scenario;
+
+/// <summary>What a run of the simulator found, for other programs: written as JSON in camel case.</summary>
+public sealed record SimulationReport
+{
+    private static readonly JsonSerializerOptions Shape = new(JsonSerializerDefaults.Web) { WriteIndented = true };
+
+    /// <summary>The commit of the working tree, with "+" where it was changed since; "unknown" outside of one.</summary>
+    public string Commit { get; init; } = CommitOfWorkingTree();
+
+    public long Seeds { get; init; }
+    public long Operations { get; init; }
+    public long Acknowledged { get; init; }
+    public double VirtualMinutes { get; init; }
+    public MigrationCounts Migrations { get; init; } = new(0, 0, 0, 0);
+
+    /// <summary>Faults that happened, by name.</summary>
+    public IReadOnlyDictionary<string, long> Faults { get; init; } = new Dictionary<string, long>();
+
+    /// <summary>Documents, and runs, that were wrong, by class: every class, 0 included.</summary>
+    public IReadOnlyDictionary<string, long> Findings { get; init; } = new Dictionary<string, long>();
+
+    public IReadOnlyList<long> WrongSeeds { get; init; } = [];
+    public double SeedsPerHour { get; init; }
+
+    public void Write(string path) => File.WriteAllText(path, JsonSerializer.Serialize(this, Shape));
+
+    private static string CommitOfWorkingTree()
+    {
+        try
+        {
+            var commit = Git("rev-parse", "--short", "HEAD");
+            return commit == "" ? "unknown" : commit + (Git("status", "--porcelain", "-uno") == "" ? "" : "+");
+        }
+        catch (Win32Exception)
+        {
+            return "unknown";
+        }
+    }
+
+    private static string Git(params string[] arguments)
+    {
+        var start = new ProcessStartInfo("git", arguments)
+        {
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+        };
+        using var git = Process.Start(start)!;
+        var output = git.StandardOutput.ReadToEnd();
+        git.WaitForExit();
+        return git.ExitCode == 0 ? output.Trim() : "";
+    }
+}
+
+/// <param name="FellBack">Shards.</param>
+/// <param name="DeltaCopied">Documents, by delta passes.</param>
+public sealed record MigrationCounts(long Complete, long Aborted, long FellBack, long DeltaCopied);
