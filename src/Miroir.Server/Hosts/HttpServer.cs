@@ -48,8 +48,11 @@ public sealed class HttpServer : IAsyncDisposable
     /// <param name="protocols">Http2: prior knowledge, between processes. Http1: what people and clients speak.</param>
     public async Task StartAsync(HttpProtocols protocols, Action<IEndpointRouteBuilder> map, CancellationToken cancel)
     {
-        var builder = WebApplication.CreateSlimBuilder();
-        builder.Logging.ClearProviders();
+        // Of the usual builders each watches its content root for changed settings, and so hears of every write to the
+        // data directory below it; and reads settings that are not Miroir's.
+        var builder = WebApplication.CreateEmptyBuilder(new());
+        builder.WebHost.UseKestrelCore();
+        builder.Services.AddRoutingCore();
         builder.Logging.AddSimpleConsole(console => console.SingleLine = true);
         builder.Logging.SetMinimumLevel(LogLevel.Warning);
         // The process decides about signals: several servers may live in it.
