@@ -110,14 +110,12 @@ internal sealed class ShardWriter : IDisposable
         _database.Commit();
         Counts = _counts;
         _committedNextBody = _nextBody;
-        FreeBodies();
     }
 
     public void Rollback()
     {
         _counts = Counts;
         _nextBody = _committedNextBody;
-        FreeBodies();
         _database.Rollback();
     }
 
@@ -140,7 +138,7 @@ internal sealed class ShardWriter : IDisposable
         if (!document.IsTombstone && body is null)
             InsertBody(document);
         else if (!document.IsTombstone)
-            _updateBody.Bind(1, body!.Value).BindText(2, document.Body.Span).Execute();
+            _updateBody.Bind(1, body!.Value).ExecuteWithText(2, document.Body.Span);
         else if (body is { } old)
             _deleteBody.Bind(1, old).Execute();
         Count(wasDeleted, storedBytes, -1);
@@ -149,7 +147,7 @@ internal sealed class ShardWriter : IDisposable
     }
 
     private void InsertBody(Document document) =>
-        _insertBody.Bind(1, _nextBody++).BindText(2, document.Body.Span).Execute();
+        _insertBody.Bind(1, _nextBody++).ExecuteWithText(2, document.Body.Span);
 
     private static Statement Bind(Statement statement, Entry entry, long? body)
     {
@@ -181,10 +179,4 @@ internal sealed class ShardWriter : IDisposable
                 Documents = _counts.Documents + sign,
                 BodyBytes = _counts.BodyBytes + sign * bodyBytes,
             };
-
-    private void FreeBodies()
-    {
-        _insertBody.ClearBindings();
-        _updateBody.ClearBindings();
-    }
 }

@@ -71,9 +71,6 @@ internal static unsafe partial class NativeMethods
     internal static partial int sqlite3_reset(nint statement);
 
     [LibraryImport(Library)]
-    internal static partial int sqlite3_clear_bindings(nint statement);
-
-    [LibraryImport(Library)]
     internal static partial int sqlite3_bind_parameter_count(nint statement);
 
     [LibraryImport(Library)]

@@ -144,6 +144,7 @@ public static class SqliteLibrary
         why = WhyUnusable(handle, out var number);
         if (why.Length == 0)
         {
+            LeaveMemoryUncounted(handle);
             loaded = new Loaded(handle, candidate, FormatVersion(number));
             return true;
         }
@@ -166,6 +167,18 @@ public static class SqliteLibrary
         return ((delegate* unmanaged[Cdecl]<int>)threadSafe)() == 0
             ? "was built for a single thread (SQLITE_THREADSAFE=0)"
             : "";
+    }
+
+    /// <summary>
+    /// Has SQLite keep no statistics of its memory, which nobody here asks for: counting takes one lock of the whole
+    /// process at every allocation. Where the library is in use already it goes on counting, and says so in vain.
+    /// </summary>
+    private static unsafe void LeaveMemoryUncounted(nint handle)
+    {
+        const int MemoryStatus = 9;
+        // The function takes a variable list of arguments, which is called like any other on Linux, and not everywhere.
+        if (OperatingSystem.IsLinux() && NativeLibrary.TryGetExport(handle, "sqlite3_config", out var configure))
+            _ = ((delegate* unmanaged[Cdecl]<int, int, int>)configure)(MemoryStatus, 0);
     }
 
     private static string FormatVersion(int number) =>

@@ -30,6 +30,9 @@ public sealed class Statement : IDisposable
     // Asks SQLite to copy what is bound before the call returns.
     private const nint Transient = -1;
 
+    // Promises SQLite that what is bound stays where it is for as long as it is bound.
+    private const nint Static = 0;
+
     private readonly Database _database;
     private readonly StatementHandle _handle;
     private readonly int _columnCount;
@@ -113,6 +116,27 @@ public sealed class Statement : IDisposable
     }
 
     /// <summary>
+    /// Steps to the end with a text bound that SQLite reads where it stands, for this run alone: large ones are not
+    /// copied on the way into their pages. The parameter is NULL afterwards.
+    /// </summary>
+    public unsafe void ExecuteWithText(int parameter, ReadOnlySpan<byte> utf8)
+    {
+        fixed (byte* bytes = utf8.IsEmpty ? NoBytes : utf8)
+        {
+            Check(NativeMethods.sqlite3_bind_text(Pointer, parameter, bytes, utf8.Length, Static));
+            try
+            {
+                Execute();
+            }
+            finally
+            {
+                // The statement must not remember what is free to move now.
+                _ = NativeMethods.sqlite3_bind_null(Pointer, parameter);
+            }
+        }
+    }
+
+    /// <summary>
     /// Ends the current run, which ends its read snapshot where it is not in a transaction.
     /// What is bound stays bound.
     /// </summary>
@@ -122,9 +146,6 @@ public sealed class Statement : IDisposable
         // Its result repeats the error of the last step, which was reported then.
         _ = NativeMethods.sqlite3_reset(Pointer);
     }
-
-    /// <summary>Sets every parameter to NULL, which frees the copies that SQLite holds.</summary>
-    public void ClearBindings() => _ = NativeMethods.sqlite3_clear_bindings(Pointer);
 
     /// <summary>The storage class of a column of the current row.</summary>
     public SqliteType Type(int column) => (SqliteType)NativeMethods.sqlite3_column_type(OnRow(column), column);
