@@ -27,13 +27,14 @@ internal sealed class Cluster : IAsyncDisposable
         _folder = folder;
         _refusePut = refusePut;
         _mutant = mutant;
-        _chaos = Beside("Miroir.Chaos");
-        _miroir = Beside("miroir");
+        _chaos = In(AppContext.BaseDirectory, "Miroir.Chaos");
+        // What `publish` made starts warm; without it, the build's.
+        _miroir = In(Environment.GetEnvironmentVariable("MIROIR_PROGRAMS") ?? AppContext.BaseDirectory, "miroir");
         Directory.CreateDirectory(Path.Combine(folder, "logs"));
     }
 
-    private static string Beside(string program) =>
-        Path.Combine(AppContext.BaseDirectory, OperatingSystem.IsWindows() ? program + ".exe" : program);
+    private static string In(string folder, string program) =>
+        Path.Combine(folder, OperatingSystem.IsWindows() ? program + ".exe" : program);
 
     public string Folder => _folder;
 
@@ -59,7 +60,7 @@ internal sealed class Cluster : IAsyncDisposable
 
     private async Task<ManagedProcess> StartAsync(string name, string program, params string[] arguments)
     {
-        Dictionary<string, string> environment = new() { ["DOTNET_TieredPGO"] = "1" };
+        Dictionary<string, string> environment = [];
         if (_mutant != "")
             environment["MIROIR_MUTANTS"] = _mutant;
         var process = new ManagedProcess(
