@@ -16,46 +16,33 @@ internal static class NodeFrames
         (ref reader) => new PutCommand(reader.Stamp(), reader.Shard(), reader.Document())
     );
 
-    public static readonly FrameCodec<PutReply> PutReply = new(
+    public static readonly FrameCodec<PutReply> PutReply = Union.Codec(
         FrameKind.PutReply,
-        (writer, reply) =>
-        {
-            switch (reply)
+        Union.Case<PutReply, PutReply.Applied>(
+            1,
+            (writer, reply) => writer.Flag(reply.PreviousWasLive),
+            (ref reader) => Core.PutReply.NewApplied(reader.Flag())
+        ),
+        Union.Case<PutReply, PutReply.Superseded>(
+            2,
+            (writer, reply) => writer.Version(reply.Stored),
+            (ref reader) => Core.PutReply.NewSuperseded(reader.Version())
+        ),
+        Union.Case<PutReply, PutReply.StaleEpoch>(
+            3,
+            (writer, reply) =>
             {
-                case PutReply.Applied applied:
-                    writer.Byte(1);
-                    writer.Flag(applied.PreviousWasLive);
-                    break;
-                case PutReply.Superseded superseded:
-                    writer.Byte(2);
-                    writer.Version(superseded.Stored);
-                    break;
-                case PutReply.StaleEpoch stale:
-                    writer.Byte(3);
-                    writer.Int64(stale.Epoch);
-                    writer.OptionalRoute(stale.Route);
-                    break;
-                case { IsNotServing: true }:
-                    writer.Byte(4);
-                    break;
-                case PutReply.Refused refused:
-                    writer.Byte(5);
-                    writer.Refusal(refused.Item);
-                    break;
-                default:
-                    throw Unknown(reply);
-            }
-        },
-        (ref reader) =>
-            reader.Byte() switch
-            {
-                1 => Core.PutReply.NewApplied(reader.Flag()),
-                2 => Core.PutReply.NewSuperseded(reader.Version()),
-                3 => Core.PutReply.NewStaleEpoch(reader.LongNatural(), reader.OptionalRoute()),
-                4 => Core.PutReply.NotServing,
-                5 => Core.PutReply.NewRefused(reader.Refusal()),
-                var other => throw NoCase(other),
-            }
+                writer.Int64(reply.Epoch);
+                writer.OptionalRoute(reply.Route);
+            },
+            (ref reader) => Core.PutReply.NewStaleEpoch(reader.LongNatural(), reader.OptionalRoute())
+        ),
+        Union.Case(4, Core.PutReply.NotServing),
+        Union.Case<PutReply, PutReply.Refused>(
+            5,
+            (writer, reply) => writer.Refusal(reply.Item),
+            (ref reader) => Core.PutReply.NewRefused(reader.Refusal())
+        )
     );
 
     public static readonly FrameCodec<ReadCommand> ReadCommand = new(
@@ -69,45 +56,29 @@ internal static class NodeFrames
         (ref reader) => new ReadCommand(reader.Stamp(), reader.Shard(), reader.Key())
     );
 
-    public static readonly FrameCodec<ReadReply> ReadReply = new(
+    public static readonly FrameCodec<ReadReply> ReadReply = Union.Codec(
         FrameKind.ReadReply,
-        (writer, reply) =>
-        {
-            switch (reply)
+        Union.Case<ReadReply, ReadReply.Found>(
+            1,
+            (writer, reply) => writer.Document(reply.Item),
+            (ref reader) => Core.ReadReply.NewFound(reader.Document())
+        ),
+        Union.Case(2, Core.ReadReply.Absent),
+        Union.Case<ReadReply, ReadReply.ReadStaleEpoch>(
+            3,
+            (writer, reply) =>
             {
-                case ReadReply.Found found:
-                    writer.Byte(1);
-                    writer.Document(found.Item);
-                    break;
-                case { IsAbsent: true }:
-                    writer.Byte(2);
-                    break;
-                case ReadReply.ReadStaleEpoch stale:
-                    writer.Byte(3);
-                    writer.Int64(stale.Epoch);
-                    writer.OptionalRoute(stale.Route);
-                    break;
-                case { IsReadNotServing: true }:
-                    writer.Byte(4);
-                    break;
-                case ReadReply.ReadRefused refused:
-                    writer.Byte(5);
-                    writer.Refusal(refused.Item);
-                    break;
-                default:
-                    throw Unknown(reply);
-            }
-        },
-        (ref reader) =>
-            reader.Byte() switch
-            {
-                1 => Core.ReadReply.NewFound(reader.Document()),
-                2 => Core.ReadReply.Absent,
-                3 => Core.ReadReply.NewReadStaleEpoch(reader.LongNatural(), reader.OptionalRoute()),
-                4 => Core.ReadReply.ReadNotServing,
-                5 => Core.ReadReply.NewReadRefused(reader.Refusal()),
-                var other => throw NoCase(other),
-            }
+                writer.Int64(reply.Epoch);
+                writer.OptionalRoute(reply.Route);
+            },
+            (ref reader) => Core.ReadReply.NewReadStaleEpoch(reader.LongNatural(), reader.OptionalRoute())
+        ),
+        Union.Case(4, Core.ReadReply.ReadNotServing),
+        Union.Case<ReadReply, ReadReply.ReadRefused>(
+            5,
+            (writer, reply) => writer.Refusal(reply.Item),
+            (ref reader) => Core.ReadReply.NewReadRefused(reader.Refusal())
+        )
     );
 
     public static readonly FrameCodec<BarrierCommand> BarrierCommand = new(
@@ -121,43 +92,23 @@ internal static class NodeFrames
         (ref reader) => new BarrierCommand(reader.Stamp(), reader.Shard(), reader.OptionalRoute())
     );
 
-    public static readonly FrameCodec<BarrierReply> BarrierReply = new(
+    public static readonly FrameCodec<BarrierReply> BarrierReply = Union.Codec(
         FrameKind.BarrierReply,
-        (writer, reply) =>
-        {
-            switch (reply)
-            {
-                case BarrierReply.Confirmed confirmed:
-                    writer.Byte(1);
-                    writer.Guid(confirmed.Incarnation);
-                    break;
-                case { IsConfirmedNotServing: true }:
-                    writer.Byte(2);
-                    break;
-                case BarrierReply.BarrierAbove above:
-                    writer.Byte(3);
-                    writer.Int64(above.Epoch);
-                    break;
-                case BarrierReply.BarrierRefused refused:
-                    writer.Byte(4);
-                    writer.Refusal(refused.Item);
-                    break;
-                default:
-                    throw Unknown(reply);
-            }
-        },
-        (ref reader) =>
-            reader.Byte() switch
-            {
-                1 => Core.BarrierReply.NewConfirmed(reader.Guid()),
-                2 => Core.BarrierReply.ConfirmedNotServing,
-                3 => Core.BarrierReply.NewBarrierAbove(reader.LongNatural()),
-                4 => Core.BarrierReply.NewBarrierRefused(reader.Refusal()),
-                var other => throw NoCase(other),
-            }
+        Union.Case<BarrierReply, BarrierReply.Confirmed>(
+            1,
+            (writer, reply) => writer.Guid(reply.Incarnation),
+            (ref reader) => Core.BarrierReply.NewConfirmed(reader.Guid())
+        ),
+        Union.Case(2, Core.BarrierReply.ConfirmedNotServing),
+        Union.Case<BarrierReply, BarrierReply.BarrierAbove>(
+            3,
+            (writer, reply) => writer.Int64(reply.Epoch),
+            (ref reader) => Core.BarrierReply.NewBarrierAbove(reader.LongNatural())
+        ),
+        Union.Case<BarrierReply, BarrierReply.BarrierRefused>(
+            4,
+            (writer, reply) => writer.Refusal(reply.Item),
+            (ref reader) => Core.BarrierReply.NewBarrierRefused(reader.Refusal())
+        )
     );
-
-    internal static WireException NoCase(byte number) => FrameReader.Bad($"no case has the number {number} here");
-
-    internal static ArgumentException Unknown(object value) => new($"{value.GetType().Name} has no number on the wire");
 }

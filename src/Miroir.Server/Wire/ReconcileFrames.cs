@@ -29,46 +29,33 @@ internal static class ReconcileFrames
         ReadCommand
     );
 
-    public static readonly FrameCodec<ReconcileReply> ReconcileReply = new(
+    public static readonly FrameCodec<ReconcileReply> ReconcileReply = Union.Codec(
         FrameKind.ReconcileReply,
-        (writer, reply) =>
-        {
-            switch (reply)
+        Union.Case<ReconcileReply, ReconcileReply.Progress>(
+            1,
+            (writer, reply) => WriteProgress(writer, reply.Item),
+            (ref reader) => Core.ReconcileReply.NewProgress(ReadProgress(ref reader))
+        ),
+        Union.Case<ReconcileReply, ReconcileReply.ReconcileStaleEpoch>(
+            2,
+            (writer, reply) => writer.Int64(reply.Epoch),
+            (ref reader) => Core.ReconcileReply.NewReconcileStaleEpoch(reader.LongNatural())
+        ),
+        Union.Case(3, Core.ReconcileReply.ReconcileNotServing),
+        Union.Case<ReconcileReply, ReconcileReply.SourceFailed>(
+            4,
+            (writer, reply) =>
             {
-                case ReconcileReply.Progress progress:
-                    writer.Byte(1);
-                    WriteProgress(writer, progress.Item);
-                    break;
-                case ReconcileReply.ReconcileStaleEpoch stale:
-                    writer.Byte(2);
-                    writer.Int64(stale.Epoch);
-                    break;
-                case { IsReconcileNotServing: true }:
-                    writer.Byte(3);
-                    break;
-                case ReconcileReply.SourceFailed failed:
-                    writer.Byte(4);
-                    writer.Name(failed.Node);
-                    writer.Message(failed.Message);
-                    break;
-                case ReconcileReply.ReconcileRefused refused:
-                    writer.Byte(5);
-                    writer.Refusal(refused.Item);
-                    break;
-                default:
-                    throw NodeFrames.Unknown(reply);
-            }
-        },
-        (ref reader) =>
-            reader.Byte() switch
-            {
-                1 => Core.ReconcileReply.NewProgress(ReadProgress(ref reader)),
-                2 => Core.ReconcileReply.NewReconcileStaleEpoch(reader.LongNatural()),
-                3 => Core.ReconcileReply.ReconcileNotServing,
-                4 => Core.ReconcileReply.NewSourceFailed(reader.Name(), reader.Message()),
-                5 => Core.ReconcileReply.NewReconcileRefused(reader.Refusal()),
-                var other => throw NodeFrames.NoCase(other),
-            }
+                writer.Name(reply.Node);
+                writer.Message(reply.Message);
+            },
+            (ref reader) => Core.ReconcileReply.NewSourceFailed(reader.Name(), reader.Message())
+        ),
+        Union.Case<ReconcileReply, ReconcileReply.ReconcileRefused>(
+            5,
+            (writer, reply) => writer.Refusal(reply.Item),
+            (ref reader) => Core.ReconcileReply.NewReconcileRefused(reader.Refusal())
+        )
     );
 
     private static ReconcileCommand ReadCommand(ref FrameReader reader)
@@ -83,7 +70,7 @@ internal static class ReconcileFrames
         {
             0 => ReconcileMode.Copy,
             1 => ReconcileMode.Delta,
-            var other => throw NodeFrames.NoCase(other),
+            var other => throw Union.NoCase(other),
         };
         return new ReconcileCommand(
             stamp,

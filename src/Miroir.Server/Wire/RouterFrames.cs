@@ -34,49 +34,39 @@ internal static class RouterFrames
                 0 => WriteIntent.Replace,
                 1 => WriteIntent.Merge,
                 2 => WriteIntent.Delete,
-                var other => throw NodeFrames.NoCase(other),
+                var other => throw Union.NoCase(other),
             };
             var command = new WriteCommand(index, key, intent, reader.Body(), ReadCondition(ref reader), reader.Guid());
             return new PassedWrite(command, minRevision);
         }
     );
 
-    public static readonly FrameCodec<WriteOutcome> WriteOutcome = new(
+    public static readonly FrameCodec<WriteOutcome> WriteOutcome = Union.Codec(
         FrameKind.WriteOutcome,
-        (writer, outcome) =>
-        {
-            switch (outcome)
+        Union.Case<WriteOutcome, WriteOutcome.Written>(
+            1,
+            (writer, reply) =>
             {
-                case WriteOutcome.Written written:
-                    writer.Byte(1);
-                    writer.Version(written.Version);
-                    writer.Flag(written.WasLive);
-                    break;
-                case WriteOutcome.ConditionFailed failed:
-                    writer.Byte(2);
-                    writer.Version(failed.Found);
-                    break;
-                case WriteOutcome.Unknown unknown:
-                    writer.Byte(3);
-                    writer.Message(unknown.Why);
-                    break;
-                case WriteOutcome.Rejected rejected:
-                    writer.Byte(4);
-                    writer.Refusal(rejected.Item);
-                    break;
-                default:
-                    throw NodeFrames.Unknown(outcome);
-            }
-        },
-        (ref reader) =>
-            reader.Byte() switch
-            {
-                1 => Core.WriteOutcome.NewWritten(reader.Version(), reader.Flag()),
-                2 => Core.WriteOutcome.NewConditionFailed(reader.Version()),
-                3 => Core.WriteOutcome.NewUnknown(reader.Message()),
-                4 => Core.WriteOutcome.NewRejected(reader.Refusal()),
-                var other => throw NodeFrames.NoCase(other),
-            }
+                writer.Version(reply.Version);
+                writer.Flag(reply.WasLive);
+            },
+            (ref reader) => Core.WriteOutcome.NewWritten(reader.Version(), reader.Flag())
+        ),
+        Union.Case<WriteOutcome, WriteOutcome.ConditionFailed>(
+            2,
+            (writer, reply) => writer.Version(reply.Found),
+            (ref reader) => Core.WriteOutcome.NewConditionFailed(reader.Version())
+        ),
+        Union.Case<WriteOutcome, WriteOutcome.Unknown>(
+            3,
+            (writer, reply) => writer.Message(reply.Why),
+            (ref reader) => Core.WriteOutcome.NewUnknown(reader.Message())
+        ),
+        Union.Case<WriteOutcome, WriteOutcome.Rejected>(
+            4,
+            (writer, reply) => writer.Refusal(reply.Item),
+            (ref reader) => Core.WriteOutcome.NewRejected(reader.Refusal())
+        )
     );
 
     public static readonly FrameCodec<PassedRead> ReadCommand = new(
@@ -94,36 +84,23 @@ internal static class RouterFrames
         }
     );
 
-    public static readonly FrameCodec<ReadOutcome> ReadOutcome = new(
+    public static readonly FrameCodec<ReadOutcome> ReadOutcome = Union.Codec(
         FrameKind.ReadOutcome,
-        (writer, outcome) =>
-        {
-            switch (outcome)
-            {
-                case ReadOutcome.Value value:
-                    writer.Byte(1);
-                    writer.Document(value.Item);
-                    break;
-                case ReadOutcome.Nothing nothing:
-                    writer.Byte(2);
-                    writer.Version(nothing.Version);
-                    break;
-                case ReadOutcome.Unavailable unavailable:
-                    writer.Byte(3);
-                    writer.Message(unavailable.Why);
-                    break;
-                default:
-                    throw NodeFrames.Unknown(outcome);
-            }
-        },
-        (ref reader) =>
-            reader.Byte() switch
-            {
-                1 => Core.ReadOutcome.NewValue(reader.Document()),
-                2 => Core.ReadOutcome.NewNothing(reader.Version()),
-                3 => Core.ReadOutcome.NewUnavailable(reader.Message()),
-                var other => throw NodeFrames.NoCase(other),
-            }
+        Union.Case<ReadOutcome, ReadOutcome.Value>(
+            1,
+            (writer, reply) => writer.Document(reply.Item),
+            (ref reader) => Core.ReadOutcome.NewValue(reader.Document())
+        ),
+        Union.Case<ReadOutcome, ReadOutcome.Nothing>(
+            2,
+            (writer, reply) => writer.Version(reply.Version),
+            (ref reader) => Core.ReadOutcome.NewNothing(reader.Version())
+        ),
+        Union.Case<ReadOutcome, ReadOutcome.Unavailable>(
+            3,
+            (writer, reply) => writer.Message(reply.Why),
+            (ref reader) => Core.ReadOutcome.NewUnavailable(reader.Message())
+        )
     );
 
     private static void WriteCondition(FrameWriter writer, Condition condition)
@@ -148,6 +125,6 @@ internal static class RouterFrames
             2 => Condition.NewIfVersion(reader.Version()),
             3 => Condition.IfAbsent,
             4 => Condition.IfPresent,
-            var other => throw NodeFrames.NoCase(other),
+            var other => throw Union.NoCase(other),
         };
 }

@@ -29,41 +29,28 @@ internal static class ScanFrames
             )
     );
 
-    public static readonly FrameCodec<ScanReply> ScanReply = new(
+    public static readonly FrameCodec<ScanReply> ScanReply = Union.Codec(
         FrameKind.ScanReply,
-        (writer, reply) =>
-        {
-            switch (reply)
+        Union.Case<ScanReply, ScanReply.Page>(
+            1,
+            (writer, reply) => WritePage(writer, reply.Item),
+            (ref reader) => Core.ScanReply.NewPage(ReadPage(ref reader))
+        ),
+        Union.Case<ScanReply, ScanReply.ScanStaleEpoch>(
+            2,
+            (writer, reply) =>
             {
-                case ScanReply.Page page:
-                    writer.Byte(1);
-                    WritePage(writer, page.Item);
-                    break;
-                case ScanReply.ScanStaleEpoch stale:
-                    writer.Byte(2);
-                    writer.Int64(stale.Epoch);
-                    writer.OptionalRoute(stale.Route);
-                    break;
-                case { IsScanNotServing: true }:
-                    writer.Byte(3);
-                    break;
-                case ScanReply.ScanRefused refused:
-                    writer.Byte(4);
-                    writer.Refusal(refused.Item);
-                    break;
-                default:
-                    throw NodeFrames.Unknown(reply);
-            }
-        },
-        (ref reader) =>
-            reader.Byte() switch
-            {
-                1 => Core.ScanReply.NewPage(ReadPage(ref reader)),
-                2 => Core.ScanReply.NewScanStaleEpoch(reader.LongNatural(), reader.OptionalRoute()),
-                3 => Core.ScanReply.ScanNotServing,
-                4 => Core.ScanReply.NewScanRefused(reader.Refusal()),
-                var other => throw NodeFrames.NoCase(other),
-            }
+                writer.Int64(reply.Epoch);
+                writer.OptionalRoute(reply.Route);
+            },
+            (ref reader) => Core.ScanReply.NewScanStaleEpoch(reader.LongNatural(), reader.OptionalRoute())
+        ),
+        Union.Case(3, Core.ScanReply.ScanNotServing),
+        Union.Case<ScanReply, ScanReply.ScanRefused>(
+            4,
+            (writer, reply) => writer.Refusal(reply.Item),
+            (ref reader) => Core.ScanReply.NewScanRefused(reader.Refusal())
+        )
     );
 
     private static void WritePage(FrameWriter writer, ScanPage page)

@@ -19,36 +19,23 @@ internal static class StoreFrames
             new MakeCommand(reader.Stamp(), reader.Shard(), reader.Range(), reader.LongNatural(), reader.Natural())
     );
 
-    public static readonly FrameCodec<MakeReply> MakeReply = new(
+    public static readonly FrameCodec<MakeReply> MakeReply = Union.Codec(
         FrameKind.MakeReply,
-        (writer, reply) =>
-        {
-            switch (reply)
-            {
-                case MakeReply.Made made:
-                    writer.Byte(1);
-                    writer.Guid(made.Incarnation);
-                    break;
-                case MakeReply.MakeStaleEpoch stale:
-                    writer.Byte(2);
-                    writer.Int64(stale.Epoch);
-                    break;
-                case MakeReply.MakeRefused refused:
-                    writer.Byte(3);
-                    writer.Refusal(refused.Item);
-                    break;
-                default:
-                    throw NodeFrames.Unknown(reply);
-            }
-        },
-        (ref reader) =>
-            reader.Byte() switch
-            {
-                1 => Core.MakeReply.NewMade(reader.Guid()),
-                2 => Core.MakeReply.NewMakeStaleEpoch(reader.LongNatural()),
-                3 => Core.MakeReply.NewMakeRefused(reader.Refusal()),
-                var other => throw NodeFrames.NoCase(other),
-            }
+        Union.Case<MakeReply, MakeReply.Made>(
+            1,
+            (writer, reply) => writer.Guid(reply.Incarnation),
+            (ref reader) => Core.MakeReply.NewMade(reader.Guid())
+        ),
+        Union.Case<MakeReply, MakeReply.MakeStaleEpoch>(
+            2,
+            (writer, reply) => writer.Int64(reply.Epoch),
+            (ref reader) => Core.MakeReply.NewMakeStaleEpoch(reader.LongNatural())
+        ),
+        Union.Case<MakeReply, MakeReply.MakeRefused>(
+            3,
+            (writer, reply) => writer.Refusal(reply.Item),
+            (ref reader) => Core.MakeReply.NewMakeRefused(reader.Refusal())
+        )
     );
 
     public static readonly FrameCodec<DropCommand> DropCommand = new(
@@ -63,42 +50,20 @@ internal static class StoreFrames
         (ref reader) => new DropCommand(reader.Stamp(), reader.Shard(), reader.Guid(), reader.LongNatural())
     );
 
-    public static readonly FrameCodec<DropReply> DropReply = new(
+    public static readonly FrameCodec<DropReply> DropReply = Union.Codec(
         FrameKind.DropReply,
-        (writer, reply) =>
-        {
-            switch (reply)
-            {
-                case { IsDropped: true }:
-                    writer.Byte(1);
-                    break;
-                case { IsAlreadyGone: true }:
-                    writer.Byte(2);
-                    break;
-                case DropReply.DropStaleEpoch stale:
-                    writer.Byte(3);
-                    writer.Int64(stale.Epoch);
-                    break;
-                case { IsNotTheSame: true }:
-                    writer.Byte(4);
-                    break;
-                case DropReply.DropRefused refused:
-                    writer.Byte(5);
-                    writer.Refusal(refused.Item);
-                    break;
-                default:
-                    throw NodeFrames.Unknown(reply);
-            }
-        },
-        (ref reader) =>
-            reader.Byte() switch
-            {
-                1 => Core.DropReply.Dropped,
-                2 => Core.DropReply.AlreadyGone,
-                3 => Core.DropReply.NewDropStaleEpoch(reader.LongNatural()),
-                4 => Core.DropReply.NotTheSame,
-                5 => Core.DropReply.NewDropRefused(reader.Refusal()),
-                var other => throw NodeFrames.NoCase(other),
-            }
+        Union.Case(1, Core.DropReply.Dropped),
+        Union.Case(2, Core.DropReply.AlreadyGone),
+        Union.Case<DropReply, DropReply.DropStaleEpoch>(
+            3,
+            (writer, reply) => writer.Int64(reply.Epoch),
+            (ref reader) => Core.DropReply.NewDropStaleEpoch(reader.LongNatural())
+        ),
+        Union.Case(4, Core.DropReply.NotTheSame),
+        Union.Case<DropReply, DropReply.DropRefused>(
+            5,
+            (writer, reply) => writer.Refusal(reply.Item),
+            (ref reader) => Core.DropReply.NewDropRefused(reader.Refusal())
+        )
     );
 }
