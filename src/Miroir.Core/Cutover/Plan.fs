@@ -91,14 +91,7 @@ module Planning =
         : Result<Plan, Rejection> =
         let shardCount = if newShards = 0 then index.Layout.ShardCount else newShards
 
-        let takers =
-            nodes
-            |> Array.filter (fun n -> n.Role = Active)
-            |> Array.map (fun n -> {
-                PlacementNode.Name = n.Name
-                Zone = n.Zone
-                Weight = n.Weight
-            })
+        let takers = NodeInfo.Takers nodes
 
         let layout =
             if shardCount = index.Layout.ShardCount then

@@ -114,23 +114,13 @@ module internal Progress =
         for KeyValue(shard, (router, incarnation)) in d.State.Writers do
             match d.State.Routes |> Map.tryFind shard with
             | Some route when route.Stage <> Retired && not (route.Writer.Is(router, incarnation)) ->
-                let next = {
-                    route with
-                        Epoch = route.Epoch + 1L
-                        Writer = {
-                            Router = router
-                            Incarnation = incarnation
-                            Term = route.Writer.Term + (if Mutants.termNotRaised () then 0L else 1L)
-                        }
-                }
-
                 if
                     d.Publish
                         [|
                             {
                                 Shard = shard
                                 FromEpoch = route.Epoch
-                                Route = Some next
+                                Route = Some(route.WrittenBy(router, incarnation))
                             }
                         |]
                         None

@@ -105,6 +105,17 @@ type Route = {
         Epoch = this.Epoch
     }
 
+    /// The same shard with another writer: a new epoch, and a term above the last one's.
+    member this.WrittenBy(router: string, incarnation: int64) : Route = {
+        this with
+            Epoch = this.Epoch + 1L
+            Writer = {
+                Router = router
+                Incarnation = incarnation
+                Term = this.Writer.Term + (if Mutants.termNotRaised () then 0L else 1L)
+            }
+    }
+
     /// The owners as replicas.
     member this.OwnerReplicas: Replica[] = [| for node in this.Owners -> { Node = node; Store = this.Shard } |]
 

@@ -20,7 +20,25 @@ type IndexInfo = {
     LastGeneration: int
     CreatedAtUnixMs: int64
     UpdatedAtUnixMs: int64
-}
+} with
+
+    /// Cut otherwise. A generation once spent stays spent.
+    member this.WithLayout(layout: LayoutInfo, lastGeneration: int, atUnixMs: int64) : IndexInfo = {
+        this with
+            Layout = layout
+            LastGeneration = max this.LastGeneration lastGeneration
+            UpdatedAtUnixMs = atUnixMs
+    }
+
+    /// A generation is spent, whatever becomes of it.
+    member this.Spending(generation: int) : IndexInfo =
+        this.WithLayout(this.Layout, generation, this.UpdatedAtUnixMs)
+
+    member this.WithPrimaryKey(field: string, atUnixMs: int64) : IndexInfo = {
+        this with
+            PrimaryKey = field
+            UpdatedAtUnixMs = atUnixMs
+    }
 
 /// Whether a node takes shards.
 type NodeRole =
@@ -42,7 +60,17 @@ type NodeInfo = {
     /// Bytes it may hold; 0 where none is given.
     CapacityBytes: int64
     Role: NodeRole
-}
+} with
+
+    /// The nodes that new shards may be placed on.
+    static member Takers(nodes: NodeInfo[]) : PlacementNode[] =
+        nodes
+        |> Array.filter (fun node -> node.Role = Active)
+        |> Array.map (fun node -> {
+            Name = node.Name
+            Zone = node.Zone
+            Weight = node.Weight
+        })
 
 type RouterInfo = {
     Name: string

@@ -131,21 +131,7 @@ public sealed class Coordinator : ICoordinator, IAdmin, IAsyncDisposable
                 continue;
             }
 
-            writes.Add(
-                CatalogWrite.Of(
-                    new Route(
-                        route.Shard,
-                        route.Range,
-                        route.Epoch + 1,
-                        route.Stage,
-                        route.Owners,
-                        route.Targets,
-                        new Writer(router.Name, router.Incarnation, route.Writer.Term + 1),
-                        route.Fences,
-                        route.Migration
-                    )
-                )
-            );
+            writes.Add(CatalogWrite.Of(route.WrittenBy(router.Name, router.Incarnation)));
         }
 
         if (writes.Count > 0 && await _catalog.CommitAsync(writes, cancel) == CommitOutcome.Committed)

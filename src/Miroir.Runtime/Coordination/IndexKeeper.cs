@@ -93,10 +93,7 @@ internal sealed class IndexKeeper(
             now
         );
         var table = catalog.Table;
-        PlacementNode[] takers =
-        [
-            .. table.Nodes.Where(n => n.Role.IsActive).Select(n => new PlacementNode(n.Name, n.Zone, n.Weight)),
-        ];
+        var takers = NodeInfo.Takers(table.Nodes);
         List<CatalogWrite> writes =
         [
             CatalogWrite.Of(index),
@@ -199,15 +196,7 @@ internal sealed class IndexKeeper(
                 "invalid_index_primary_key",
                 $"a primary key's field name has 1 to {MaxPrimaryKeyLength} characters"
             );
-        var changed = new IndexInfo(
-            uid,
-            primaryKey,
-            index.Replication,
-            index.Layout,
-            index.LastGeneration,
-            index.CreatedAtUnixMs,
-            time.GetUtcNow().ToUnixTimeMilliseconds()
-        );
+        var changed = index.WithPrimaryKey(primaryKey, time.GetUtcNow().ToUnixTimeMilliseconds());
         return await catalog.CommitAsync([CatalogWrite.Of(changed)], cancel) == CommitOutcome.Committed
             ? AdminReply<IndexInfo>.Ok(changed)
             : NotLeader();

@@ -50,15 +50,7 @@ internal sealed class MigrationWorld(
         if (index.Layout.Equals(layout.Layout) && index.LastGeneration >= layout.LastGeneration)
             return null;
         return CatalogWrite.Of(
-            new IndexInfo(
-                index.Uid,
-                index.PrimaryKey,
-                index.Replication,
-                layout.Layout,
-                Math.Max(index.LastGeneration, layout.LastGeneration),
-                index.CreatedAtUnixMs,
-                time.GetUtcNow().ToUnixTimeMilliseconds()
-            )
+            index.WithLayout(layout.Layout, layout.LastGeneration, time.GetUtcNow().ToUnixTimeMilliseconds())
         );
     }
 

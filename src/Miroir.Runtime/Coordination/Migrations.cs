@@ -165,19 +165,9 @@ internal sealed class Migrations(Catalog catalog, IWorld world, CoordinatorOptio
         foreach (var (shard, count) in documents)
             _totals[(id, shard)] = count;
 
-        // The generation is spent with the start, whatever becomes of the migration.
-        var spent = new IndexInfo(
-            index.Uid,
-            index.PrimaryKey,
-            index.Replication,
-            index.Layout,
-            Math.Max(index.LastGeneration, plan.ResultValue.To.Generation),
-            index.CreatedAtUnixMs,
-            index.UpdatedAtUnixMs
-        );
         var outcome = await catalog.CommitAsync(
             [
-                CatalogWrite.Of(spent),
+                CatalogWrite.Of(index.Spending(plan.ResultValue.To.Generation)),
                 CatalogWrite.Record(CatalogKeys.Migration(id), Encoding.UTF8.GetBytes(index.Uid)),
                 CatalogWrite.Of(id, 0, new Observation(now, Event.NewStarted(plan.ResultValue))),
             ],
