@@ -80,6 +80,12 @@ public sealed class Coordinator : ICoordinator, IAdmin, IAsyncDisposable
                 await ExclusivelyAsync(NameWritersAsync, _stop.Token);
         }
         catch (OperationCanceledException) when (_stop.IsCancellationRequested) { }
+        catch (Exception e)
+        {
+            // Whoever can't name writers leads no more: the next leader reads what the metadata hold.
+            _log($"steps down, for writers can't be named: {e.Message}");
+            _catalog.StepDown();
+        }
     }
 
     /// <summary>Apart from the naming of writers, which must not wait for a node that is down.</summary>
@@ -89,7 +95,16 @@ public sealed class Coordinator : ICoordinator, IAdmin, IAsyncDisposable
         try
         {
             while (!_catalog.IsDeposed && await timer.WaitForNextTickAsync(_stop.Token))
-                await _indexes.TidyAsync(_stop.Token);
+            {
+                try
+                {
+                    await _indexes.TidyAsync(_stop.Token);
+                }
+                catch (Exception e) when (!_stop.IsCancellationRequested)
+                {
+                    _log($"what is left to be made or dropped is tried again: {e.Message}");
+                }
+            }
         }
         catch (OperationCanceledException) when (_stop.IsCancellationRequested) { }
     }

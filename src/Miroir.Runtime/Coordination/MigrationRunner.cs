@@ -79,11 +79,12 @@ internal sealed class MigrationRunner
 
     private async Task LoopAsync()
     {
+        List<Item> batch = [];
         try
         {
             while (!_state.IsEnded)
             {
-                List<Item> batch = [await _inbox.Reader.ReadAsync(_stop.Token)];
+                batch = [await _inbox.Reader.ReadAsync(_stop.Token)];
                 while (batch.Count < MaxBatch && _inbox.Reader.TryRead(out var more))
                     batch.Add(more);
                 if (!await TakeAsync(batch))
@@ -102,6 +103,8 @@ internal sealed class MigrationRunner
                 _catalog.StepDown();
             // Nobody answers any more.
             _inbox.Writer.TryComplete();
+            foreach (var item in batch)
+                item.Reply?.TrySetResult(Closed());
             while (_inbox.Reader.TryRead(out var left))
                 left.Reply?.TrySetResult(Closed());
             foreach (var sequence in _running.Keys.Order().ToList())
@@ -153,8 +156,6 @@ internal sealed class MigrationRunner
         if (outcome != CommitOutcome.Committed)
         {
             _log($"migration {Id}: the journal could not be written ({outcome}): this coordinator stops it");
-            foreach (var reply in taken)
-                reply.TrySetResult(new Rejection("not_leader", "another coordinator leads now: ask that one"));
             return false;
         }
 

@@ -11,6 +11,15 @@ public sealed record FaultPlan
     /// <summary>Of each put on its own: refused with <see cref="RefusalCode.Injected"/>, and not applied.</summary>
     public double RefusePut { get; init; }
 
+    /// <summary>The same for each store by itself; null: <see cref="RefusePut"/> for all of them.</summary>
+    public Func<ShardId, double>? RefusePutInto { get; init; }
+
+    /// <summary>
+    /// The disk is full: nothing is put, made or raised, each refused with <see cref="RefusalCode.DiskFull"/>, while reads
+    /// and drops go on.
+    /// </summary>
+    public bool IsFull { get; init; }
+
     /// <summary>Of each call that puts: all of it is applied, and its reply never comes.</summary>
     public double LosePutReply { get; init; }
 
@@ -34,6 +43,7 @@ public sealed class FaultyNodeStore(INodeStore inner, FaultPlan plan, IEntropy e
     private volatile FaultPlan plan = plan;
     private volatile IReadOnlySet<ShardId>? migrationStores;
     private long refusedPuts;
+    private long refusedWhileFull;
     private long lostReplies;
 
     /// <summary>May be replaced at any time; calls already under way keep the one they began with.</summary>
@@ -46,6 +56,21 @@ public sealed class FaultyNodeStore(INodeStore inner, FaultPlan plan, IEntropy e
     /// <summary>Puts refused so far.</summary>
     public long RefusedPuts => Interlocked.Read(ref refusedPuts);
 
+    /// <summary>Puts, makings and raisings refused so far because the disk was full.</summary>
+    public long RefusedWhileFull => Interlocked.Read(ref refusedWhileFull);
+
+    /// <summary>Puts refused so far, by store; none because the disk was full.</summary>
+    public IReadOnlyDictionary<ShardId, long> RefusedByStore
+    {
+        get
+        {
+            lock (gate)
+            {
+                return new Dictionary<ShardId, long>(refusedByStore);
+            }
+        }
+    }
+
     /// <summary>Calls that were applied and never answered.</summary>
     public long LostReplies => Interlocked.Read(ref lostReplies);
 
@@ -53,12 +78,19 @@ public sealed class FaultyNodeStore(INodeStore inner, FaultPlan plan, IEntropy e
     {
         var current = plan;
         await Delay(current, cancel);
+        if (current.IsFull)
+        {
+            var full = PutReply.NewRefused(Full(commands.Count));
+            return [.. Enumerable.Repeat(full, commands.Count)];
+        }
+
         var afflicted = current.OnlyMigrationStores ? await MigrationStores(cancel) : null;
         var replies = new PutReply[commands.Count];
         var passed = new List<PutCommand>(commands.Count);
         for (var i = 0; i < replies.Length; i++)
         {
-            if (afflicted?.Contains(commands[i].Store) != false && Happens(current.RefusePut))
+            var chance = current.RefusePutInto?.Invoke(commands[i].Store) ?? current.RefusePut;
+            if (afflicted?.Contains(commands[i].Store) != false && Happens(chance))
             {
                 replies[i] = Refuse(commands[i]);
             }
@@ -96,13 +128,26 @@ public sealed class FaultyNodeStore(INodeStore inner, FaultPlan plan, IEntropy e
 
     public async Task<BarrierReply[]> RaiseBarriers(IReadOnlyList<BarrierCommand> commands, CancellationToken cancel)
     {
-        await Delay(plan, cancel);
-        return await inner.RaiseBarriers(commands, cancel);
+        var current = plan;
+        await Delay(current, cancel);
+        if (!current.IsFull)
+        {
+            return await inner.RaiseBarriers(commands, cancel);
+        }
+
+        var full = BarrierReply.NewBarrierRefused(Full(commands.Count));
+        return [.. Enumerable.Repeat(full, commands.Count)];
     }
 
     public async Task<MakeReply> Make(MakeCommand command, CancellationToken cancel)
     {
-        await Delay(plan, cancel);
+        var current = plan;
+        await Delay(current, cancel);
+        if (current.IsFull)
+        {
+            return MakeReply.NewMakeRefused(Full(1));
+        }
+
         var reply = await inner.Make(command, cancel);
         migrationStores = null;
         return reply;
@@ -158,6 +203,12 @@ public sealed class FaultyNodeStore(INodeStore inner, FaultPlan plan, IEntropy e
         return PutReply.NewRefused(
             new Refusal(RefusalCode.Injected, $"put of \"{command.Document.Key}\" refused, as the fault plan asks")
         );
+    }
+
+    private Refusal Full(int refused)
+    {
+        Interlocked.Add(ref refusedWhileFull, refused);
+        return new Refusal(RefusalCode.DiskFull, "the disk is full, as the fault plan asks");
     }
 
     /// <summary>Asked for again after each making and dropping: only then can it change.</summary>

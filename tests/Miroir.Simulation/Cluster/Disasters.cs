@@ -1,5 +1,7 @@
+using Miroir.Core;
 using Miroir.Simulation.Kernel;
 using Miroir.Simulation.Network;
+using Miroir.Stores.Memory;
 
 namespace Miroir.Simulation.Cluster;
 
@@ -12,7 +14,7 @@ public sealed class Disasters(SimKernel kernel, SimNetwork network, SimCluster c
     {
         _isOn = true;
         network.Faults = profile;
-        cluster.FaultyDisks(true);
+        cluster.PlanDisks(_ => new FaultPlan { RefusePut = profile.RefusePut, OnlyMigrationStores = true });
         Next();
     }
 
@@ -23,7 +25,9 @@ public sealed class Disasters(SimKernel kernel, SimNetwork network, SimCluster c
         kernel.Tell("world", "heals");
         network.Faults = FaultProfile.None;
         network.MendAll();
-        cluster.FaultyDisks(false);
+        cluster.PlanDisks(_ => FaultPlan.None);
+        cluster.EmptyDisks();
+        cluster.Metadata.IsAway = false;
         cluster.ContinueAll();
         cluster.StartMissing();
     }
@@ -76,6 +80,15 @@ public sealed class Disasters(SimKernel kernel, SimNetwork network, SimCluster c
                 break;
             case Disaster.JumpClock:
                 JumpClock();
+                break;
+            case Disaster.FillDisk:
+                FillDisk();
+                break;
+            case Disaster.LoseDisk:
+                LoseDisk();
+                break;
+            case Disaster.LoseMetadata:
+                LoseMetadata();
                 break;
         }
     }
@@ -162,5 +175,54 @@ public sealed class Disasters(SimKernel kernel, SimNetwork network, SimCluster c
         var jump = kernel.Duration(0, 120_000) - TimeSpan.FromMinutes(1);
         Happened(Disaster.JumpClock, name, $"has its clock set by {jump.TotalMilliseconds:0} ms");
         cluster.Process(name)!.Time.Skew += jump;
+    }
+
+    private void FillDisk()
+    {
+        var name = kernel.Pick(cluster.Nodes);
+        var lasting = Lasting();
+        Happened(Disaster.FillDisk, name, $"has its disk full, for {lasting.TotalMilliseconds:0} ms");
+        cluster.FillDisk(name, true);
+        kernel.After(lasting, () => cluster.FillDisk(name, false));
+    }
+
+    /// <summary>
+    /// Only of a node that nothing rests on: no owner, and no target of a shard that has switched. What an owner has lost
+    /// is to be restored from its other copies, which is not the migration's affair.
+    /// </summary>
+    private void LoseDisk()
+    {
+        var routes = cluster.Routes();
+        bool RestsOn(Route route, string node) =>
+            route.Owners.Contains(node)
+            || (!route.Stage.IsCopying && !route.Stage.IsJoint && route.Targets.Any(t => t.Nodes.Contains(node)));
+        List<string> spare = [.. cluster.Nodes.Where(node => routes.All(route => !RestsOn(route, node)))];
+        if (spare.Count == 0)
+        {
+            return;
+        }
+        var name = kernel.Pick(spare);
+        Happened(Disaster.LoseDisk, name, "dies, and its disk with it");
+        cluster.Crash(name, "is gone");
+        cluster.LoseDisk(name);
+        kernel.After(
+            Lasting(),
+            () =>
+            {
+                if (cluster.Process(name) is null)
+                {
+                    kernel.Tell(name, "is started again with an empty disk");
+                    cluster.StartNode(name);
+                }
+            }
+        );
+    }
+
+    private void LoseMetadata()
+    {
+        var lasting = Lasting();
+        Happened(Disaster.LoseMetadata, "metadata", $"are away, for {lasting.TotalMilliseconds:0} ms");
+        cluster.Metadata.IsAway = true;
+        kernel.After(lasting, () => cluster.Metadata.IsAway = false);
     }
 }

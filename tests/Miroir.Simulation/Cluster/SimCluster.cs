@@ -22,9 +22,10 @@ public sealed class SimCluster
     private readonly CoordinatorOptions _options;
     private readonly SortedDictionary<string, MemoryDisk> _disks = new(StringComparer.Ordinal);
     private readonly SortedDictionary<string, SimProcess> _processes = new(StringComparer.Ordinal);
-    private readonly List<FaultyNodeStore> _stores = [];
+    private readonly List<(string Node, FaultyNodeStore Store)> _stores = [];
+    private readonly HashSet<string> _full = new(StringComparer.Ordinal);
     private readonly NodeInfo[] _seed;
-    private bool _areDisksFaulty;
+    private Func<string, FaultPlan> _plan = static _ => FaultPlan.None;
     private int _coordinators;
 
     public SimCluster(
@@ -70,14 +71,33 @@ public sealed class SimCluster
         return process;
     }
 
-    public void FaultyDisks(bool areFaulty)
+    /// <summary>What goes wrong on the disk of each node.</summary>
+    public void PlanDisks(Func<string, FaultPlan> plan)
     {
-        _areDisksFaulty = areFaulty;
-        foreach (var store in _stores)
+        _plan = plan;
+        Replan();
+    }
+
+    public void FillDisk(string name, bool isFull)
+    {
+        if (isFull ? _full.Add(name) : _full.Remove(name))
         {
-            store.Plan = Plan();
+            Replan();
         }
     }
+
+    public void EmptyDisks()
+    {
+        _full.Clear();
+        Replan();
+    }
+
+    /// <summary>A node that is down comes back without anything that it had stored.</summary>
+    public void LoseDisk(string name) => _disks[name] = new MemoryDisk();
+
+    /// <summary>The routes as they are published.</summary>
+    public IReadOnlyList<Route> Routes() =>
+        [.. Metadata.Read(CatalogKeys.Routes).Select(entry => Codec.routeOfBytes(entry.Value!))];
 
     /// <summary>With the disk that a node of this name left behind, if there was one.</summary>
     public void StartNode(string name)
@@ -90,8 +110,9 @@ public sealed class SimCluster
         process.Post(() =>
         {
             var memory = new MemoryNodeStore(process.Entropy, disk);
-            var store = new FaultyNodeStore(memory, Plan(), process.Entropy, process.Time);
-            _stores.Add(store);
+            var syncing = new SyncingStore(memory, process, _network);
+            var store = new FaultyNodeStore(syncing, PlanOf(name), process.Entropy, process.Time);
+            _stores.Add((name, store));
             var options = new NodeOptions(name, "simulated") { PageEntries = 8 };
             var service = new NodeService(
                 options,
@@ -165,7 +186,7 @@ public sealed class SimCluster
                 _network.Listen(SimCoordinator.Name, new Endpoint(process, coordinator));
                 await coordinator.Ended;
             }
-            catch (InvalidOperationException e)
+            catch (Exception e) when (e is InvalidOperationException or UnreachableException)
             {
                 why = $"has ended: {e.Message}";
             }
@@ -224,10 +245,27 @@ public sealed class SimCluster
         }
     }
 
-    private FaultPlan Plan() =>
-        _areDisksFaulty ? new FaultPlan { RefusePut = _profile.RefusePut, OnlyMigrationStores = true } : FaultPlan.None;
+    private FaultPlan PlanOf(string name) => _full.Contains(name) ? _plan(name) with { IsFull = true } : _plan(name);
 
-    public long RefusedPuts => _stores.Sum(store => store.RefusedPuts);
+    private void Replan()
+    {
+        foreach (var (node, store) in _stores)
+        {
+            store.Plan = PlanOf(node);
+        }
+    }
+
+    public long RefusedPuts => _stores.Sum(s => s.Store.RefusedPuts);
+
+    public long RefusedWhileFull => _stores.Sum(s => s.Store.RefusedWhileFull);
+
+    /// <summary>Puts that a node's disk refused, by store.</summary>
+    public IReadOnlyDictionary<ShardId, long> RefusedOn(string name) =>
+        _stores
+            .Where(s => s.Node == name)
+            .SelectMany(s => s.Store.RefusedByStore)
+            .GroupBy(r => r.Key)
+            .ToDictionary(r => r.Key, r => r.Sum(each => each.Value));
 
     private void Tell(string key, byte[]? value)
     {

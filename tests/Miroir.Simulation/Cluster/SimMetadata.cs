@@ -10,6 +10,12 @@ public sealed class MetadataDisk
     private readonly SortedDictionary<string, (byte[] Value, long ModRevision)> _entries = new(StringComparer.Ordinal);
     private long _revision;
 
+    /// <summary>Nothing is read or written while it is true.</summary>
+    public bool IsAway { get; set; }
+
+    /// <summary>Transactions so far.</summary>
+    public long Revision => _revision;
+
     /// <summary>Called with each key that is put, and null where it is deleted.</summary>
     public Action<string, byte[]?> OnWrite { get; set; } = static (_, _) => { };
 
@@ -55,7 +61,18 @@ public sealed class SimMetadata(MetadataDisk disk, SimNetwork network, SimProces
     private readonly SimKernel _kernel = network.Kernel;
 
     public Task<MetadataEntry[]> Read(string prefix, CancellationToken cancel) =>
-        Later(() => disk.Read(prefix), cancel);
+        Later(
+            () =>
+            {
+                if (!disk.IsAway)
+                {
+                    return disk.Read(prefix);
+                }
+                network.Count("metadata read failed");
+                throw new UnreachableException("metadata store", "it is away");
+            },
+            cancel
+        );
 
     public Task<MetadataResult> Commit(
         IReadOnlyList<MetadataGuard> guards,
@@ -69,6 +86,11 @@ public sealed class SimMetadata(MetadataDisk disk, SimNetwork network, SimProces
         return Later(
             () =>
             {
+                if (disk.IsAway)
+                {
+                    network.Count("metadata commit failed");
+                    return MetadataResult.NewMetadataUnknown("the metadata store is away");
+                }
                 if (!_kernel.Chance(network.Faults.UnknownCommit))
                 {
                     return disk.Commit(guarded, written);
@@ -102,8 +124,17 @@ public sealed class SimMetadata(MetadataDisk disk, SimNetwork network, SimProces
                 // A commit that was sent may arrive although its sender has died meanwhile.
                 if (process.IsAlive || _kernel.Chance(0.5))
                 {
-                    var result = act();
-                    _kernel.After(_kernel.Duration(0.05, 3), () => answer.TrySetResult(result));
+                    Action settle;
+                    try
+                    {
+                        var result = act();
+                        settle = () => answer.TrySetResult(result);
+                    }
+                    catch (UnreachableException e)
+                    {
+                        settle = () => answer.TrySetException(e);
+                    }
+                    _kernel.After(_kernel.Duration(0.05, 3), settle);
                 }
             }
         );

@@ -26,6 +26,12 @@ public sealed record FaultProfile
     /// <summary>Of each put into a store that was made for a migration: refused.</summary>
     public double RefusePut { get; init; }
 
+    /// <summary>Of each of a store's transactions: whether it is on disk is not known, and the call fails.</summary>
+    public double FailSync { get; init; }
+
+    /// <summary>Longest time that a store's transaction takes, ms; until then, a crash takes it back. 0: none.</summary>
+    public double MaxSyncMs { get; init; }
+
     /// <summary>Of each commit of metadata: whether it happened is not said.</summary>
     public double UnknownCommit { get; init; }
 
@@ -52,6 +58,8 @@ public sealed record FaultProfile
             Delay = Maybe(0.3),
             MaxDelayMs = kernel.Pick([20, 200, 1500, 4000]),
             RefusePut = Maybe(0.3),
+            FailSync = Maybe(0.05),
+            MaxSyncMs = kernel.Pick([0, 0.5, 5, 50]),
             UnknownCommit = Maybe(0.3),
             DisasterEveryMs = disasters.Count == 0 ? 0 : kernel.Pick([300, 1000, 3000, 8000]),
             Disasters = disasters,
@@ -60,7 +68,7 @@ public sealed record FaultProfile
     }
 
     public override string ToString() =>
-        $"lose request {LoseRequest:0.000}, lose reply {LoseReply:0.000}, duplicate {Duplicate:0.000}, delay {Delay:0.000} (to {MaxDelayMs} ms), refuse put {RefusePut:0.000}, unknown commit {UnknownCommit:0.000}, skew to {MaxSkewMs} ms, every {DisasterEveryMs} ms one of [{string.Join(", ", Disasters)}]";
+        $"lose request {LoseRequest:0.000}, lose reply {LoseReply:0.000}, duplicate {Duplicate:0.000}, delay {Delay:0.000} (to {MaxDelayMs} ms), refuse put {RefusePut:0.000}, sync to {MaxSyncMs} ms, failing {FailSync:0.000}, unknown commit {UnknownCommit:0.000}, skew to {MaxSkewMs} ms, every {DisasterEveryMs} ms one of [{string.Join(", ", Disasters)}]";
 }
 
 /// <summary>What happens to whole processes, and to the lines between them.</summary>
@@ -84,4 +92,13 @@ public enum Disaster
 
     /// <summary>A wall clock is set.</summary>
     JumpClock,
+
+    /// <summary>A node takes no more writes.</summary>
+    FillDisk,
+
+    /// <summary>A node that owns nothing yet dies, and comes back with an empty disk.</summary>
+    LoseDisk,
+
+    /// <summary>The metadata can't be read, and not be written.</summary>
+    LoseMetadata,
 }

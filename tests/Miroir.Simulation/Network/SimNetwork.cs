@@ -25,7 +25,7 @@ public sealed class SimNetwork(SimKernel kernel)
 
     public SimKernel Kernel => kernel;
 
-    public void Count(string fault) => _counts[fault] = _counts.GetValueOrDefault(fault) + 1;
+    public void Count(string fault, long times = 1) => _counts[fault] = _counts.GetValueOrDefault(fault) + times;
 
     public void Listen(string name, Endpoint endpoint) => _endpoints[name] = endpoint;
 

@@ -38,12 +38,12 @@ public static class Final
         ];
     }
 
-    public static void Judge(History history, IReadOnlyList<FinalRead> reads, SimCluster cluster, Findings findings)
+    public static void Judge(SimIndex index, IReadOnlyList<FinalRead> reads, SimCluster cluster, Findings findings)
     {
         var table = Table(cluster);
         Placement? PlacementOf(string key)
         {
-            var route = table.Resolve(SeedRun.Index, Key.Of(key).Hash);
+            var route = table.Resolve(index.Uid, Key.Of(key).Hash);
             return route.IsValueSome
                 ? new Placement(
                     route.Value.Shard.ToString(),
@@ -53,7 +53,7 @@ public static class Final
                 : null;
         }
 
-        var classes = Classifier.Classify(history, reads, Dump(cluster), PlacementOf, new CheckerOptions());
+        var classes = Classifier.Classify(index.History, reads, Dump(index.Uid, cluster), PlacementOf, new CheckerOptions());
         foreach (var each in Enum.GetValues<DocumentClass>())
         {
             if (each != DocumentClass.Fine && classes.Count(each) > 0)
@@ -73,21 +73,22 @@ public static class Final
 
     private static RoutingTable Table(SimCluster cluster)
     {
-        Route[] routes = [.. Values(cluster, CatalogKeys.Routes).Select(value => Codec.routeOfBytes(value))];
-        IndexInfo[] indexes = [.. Values(cluster, CatalogKeys.Indexes).Select(value => Codec.indexOfBytes(value))];
-        return RoutingTable.Empty.Apply(new TableUpdate(1, true, indexes, [], routes, [], [], [], [], []));
+        IndexInfo[] indexes =
+        [
+            .. cluster.Metadata.Read(CatalogKeys.Indexes).Select(entry => Codec.indexOfBytes(entry.Value!)),
+        ];
+        return RoutingTable.Empty.Apply(
+            new TableUpdate(1, true, indexes, [], [.. cluster.Routes()], [], [], [], [], [])
+        );
     }
 
-    private static IEnumerable<byte[]> Values(SimCluster cluster, string prefix) =>
-        cluster.Metadata.Read(prefix).Select(entry => entry.Value!);
-
-    private static List<DumpEntry> Dump(SimCluster cluster)
+    private static List<DumpEntry> Dump(string index, SimCluster cluster)
     {
         List<DumpEntry> dump = [];
         foreach (var (node, disk) in cluster.Disks)
         {
             var store = Open(disk);
-            foreach (var status in Stores(disk))
+            foreach (var status in Stores(disk).Where(s => s.Store.Index == index))
             {
                 // Newer than any route: a dump is never stale, and nothing runs behind it.
                 var stamp = new RouteStamp(status.Store, long.MaxValue);

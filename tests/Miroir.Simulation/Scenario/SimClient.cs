@@ -13,7 +13,7 @@ public sealed class SimClient(
     SimNetwork network,
     SimProcess process,
     int number,
-    History history,
+    SimIndex index,
     IReadOnlyList<string> routers,
     ClientHabits habits
 )
@@ -21,9 +21,11 @@ public sealed class SimClient(
     // What a client never hears of proves little: most of it is to be heard.
     private const double Exposure = 0.2;
     private static readonly TimeSpan HotFor = TimeSpan.FromSeconds(3);
+    private static readonly TimeSpan LongestEffect = TimeSpan.FromSeconds(25);
     private static readonly string[] Fields = ["a", "b", "c"];
     private readonly Dictionary<string, string> _versions = new(StringComparer.Ordinal);
     private readonly IEntropy _entropy = process.Entropy;
+    private readonly History _history = index.History;
     private int _written;
     private bool _wasAnswered = true;
 
@@ -38,7 +40,16 @@ public sealed class SimClient(
             // Who is not answered tries less: a search among too many calls of unknown fate does not end.
             var thinkMs = _wasAnswered ? habits.ThinkMs : Math.Max(habits.ThinkMs, 200);
             await Task.Delay(TimeSpan.FromMilliseconds(_entropy.NextDouble() * 2 * thinkMs), process.Time);
-            if (_entropy.NextDouble() < habits.Reads)
+            var drawn = _entropy.NextDouble();
+            if (drawn >= 1 - (habits.Sweeps / 3))
+            {
+                await DeleteAllAsync();
+            }
+            else if (drawn >= 1 - habits.Sweeps)
+            {
+                await ListAsync();
+            }
+            else if (drawn < habits.Reads)
             {
                 var consistency = _entropy.NextDouble() < 0.8 ? Consistency.Confirmed : Consistency.Eventual;
                 await ReadAsync(AnyKey(), consistency);
@@ -65,7 +76,7 @@ public sealed class SimClient(
     public async Task<Reply?> ReadAsync(string key, Consistency consistency)
     {
         var operation = consistency == Consistency.Confirmed ? Operation.Read(key) : Operation.EventualRead(key);
-        var entry = history.Invoke(number, operation);
+        var entry = _history.Invoke(number, operation);
         using var limit = Patience();
         Reply? reply = null;
         try
@@ -75,7 +86,7 @@ public sealed class SimClient(
                 Pick(routers),
                 "read",
                 false,
-                (service, cancel) => ((IDocuments)service).Read(SeedRun.Index, Key.Of(key), consistency, cancel),
+                (service, cancel) => ((IDocuments)service).Read(index.Uid, Key.Of(key), consistency, cancel),
                 limit.Token,
                 Exposure
             );
@@ -98,6 +109,61 @@ public sealed class SimClient(
         return reply;
     }
 
+    /// <summary>All documents at once: a read of each, begun and ended with the others.</summary>
+    public async Task ListAsync()
+    {
+        var reads = AllKeys().Select(key => _history.Invoke(number, Operation.EventualRead(key))).ToArray();
+        var reply = await AskAll("list", (documents, cancel) => documents.List(index.Uid, 0, int.MaxValue, cancel));
+        var listed = reply is { IsOk: true }
+            ? reply.Value.Documents.ToDictionary(d => d.Key.Text, StringComparer.Ordinal)
+            : null;
+        foreach (var read in reads)
+        {
+            Complete(
+                read,
+                listed is null ? Reply.Failed()
+                    : listed.TryGetValue(read.Operation.Key, out var found)
+                        ? Reply.Found(FieldsOf(found.Body), found.Version.ToString())
+                    : Reply.Absent()
+            );
+        }
+        index.Lists.Add(reads);
+    }
+
+    /// <summary>A deletion of each document that there may be: deleting what is not there changes nothing.</summary>
+    public async Task DeleteAllAsync()
+    {
+        var deletes = AllKeys().Select(key => _history.Invoke(number, Operation.Delete(key))).ToArray();
+        var reply = await AskAll("delete all", (documents, cancel) => documents.DeleteAll(index.Uid, cancel));
+        foreach (var delete in deletes)
+        {
+            Complete(delete, reply is { IsOk: true } ? Reply.Ok() : Reply.Unknown());
+        }
+    }
+
+    /// <summary>Null where no answer came.</summary>
+    private async Task<T?> AskAll<T>(string what, Func<IDocuments, CancellationToken, Task<T>> ask)
+        where T : class
+    {
+        using var limit = Patience();
+        try
+        {
+            return await network.Call(
+                process,
+                Pick(routers),
+                what,
+                false,
+                (service, cancel) => ask((IDocuments)service, cancel),
+                limit.Token,
+                Exposure
+            );
+        }
+        catch (Exception e) when (e is UnreachableException or OperationCanceledException)
+        {
+            return null;
+        }
+    }
+
     public static IEnumerable<KeyValuePair<string, string>> FieldsOf(ReadOnlyMemory<byte> body)
     {
         using var json = JsonDocument.Parse(body);
@@ -106,7 +172,7 @@ public sealed class SimClient(
 
     private async Task WriteAsync(Operation[] operations)
     {
-        var entries = Array.ConvertAll(operations, operation => history.Invoke(number, operation));
+        var entries = Array.ConvertAll(operations, operation => _history.Invoke(number, operation));
         var commands = Array.ConvertAll(operations, Command);
         using var limit = Patience();
         WriteOutcome[] outcomes = [];
@@ -135,7 +201,7 @@ public sealed class SimClient(
 
     private void Complete(HistoryEntry entry, Reply reply)
     {
-        history.Complete(entry, reply);
+        _history.Complete(entry, reply);
         _wasAnswered = reply.Outcome is Outcome.Ok or Outcome.ConditionFailed;
         network.Kernel.Trace.Add(6, network.Kernel.Now, entry.Id, (long)reply.Outcome);
         if (network.Kernel.Trace.KeepsStory)
@@ -179,9 +245,18 @@ public sealed class SimClient(
         {
             return Pick(habits.Cold);
         }
-        // What is hot changes every few seconds: a search for an order of all calls on one document must end.
-        var turn = network.Kernel.Now / HotFor.Ticks;
-        return turn == 0 ? Pick(habits.Hot) : $"{Pick(habits.Hot)}.{turn}";
+        return HotAt(Pick(habits.Hot), network.Kernel.Now / HotFor.Ticks);
+    }
+
+    private static string HotAt(string key, long turn) => turn == 0 ? key : $"{key}.{turn}";
+
+    /// <summary>Every key that anybody may have used, or will while a request of now can still have effects.</summary>
+    private IEnumerable<string> AllKeys()
+    {
+        var last = (network.Kernel.Now + LongestEffect.Ticks) / HotFor.Ticks;
+        return habits.Cold.Concat(
+            habits.Hot.SelectMany(key => Enumerable.Range(0, (int)last + 1).Select(turn => HotAt(key, turn)))
+        );
     }
 
     private Operation AnyWrite()
@@ -210,7 +285,7 @@ public sealed class SimClient(
 
     private WriteCommand Command(Operation operation) =>
         new(
-            SeedRun.Index,
+            index.Uid,
             Key.Of(operation.Key),
             operation.Kind switch
             {
@@ -234,17 +309,3 @@ public sealed class SimClient(
             _entropy.NewGuid()
         );
 }
-
-/// <param name="Hot">Keys that everybody wants.</param>
-/// <param name="Heat">The share of requests that goes to them.</param>
-/// <param name="Reads">The share of reads.</param>
-/// <param name="ThinkMs">Mean time between two requests.</param>
-/// <param name="Impatience">The share of requests that are given up early.</param>
-public sealed record ClientHabits(
-    IReadOnlyList<string> Hot,
-    IReadOnlyList<string> Cold,
-    double Heat,
-    double Reads,
-    double ThinkMs,
-    double Impatience
-);

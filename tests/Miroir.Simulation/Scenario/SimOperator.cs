@@ -30,14 +30,14 @@ public sealed class SimOperator(SimKernel kernel, SimNetwork network, SimProcess
         }
     }
 
-    public async Task CreateIndexAsync(int shards, int replication)
+    public async Task CreateIndexAsync(SimIndex index)
     {
         while (true)
         {
             using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(15), process.Time);
             try
             {
-                var request = new CreateIndexRequest(SeedRun.Index, "id", shards, replication);
+                var request = new CreateIndexRequest(index.Uid, "id", index.Shards, index.Replication);
                 var created = await _coordinator.CreateIndex(request, limit.Token);
                 if (created.IsOk || created.Code == "index_already_exists")
                 {
@@ -60,24 +60,25 @@ public sealed class SimOperator(SimKernel kernel, SimNetwork network, SimProcess
         );
     }
 
-    /// <summary>Starts migrations and meddles with them until the time has come.</summary>
-    public async Task MeddleAsync(int shards, Func<bool> isOver)
+    /// <summary>Starts migrations of an index and meddles with them until the time has come.</summary>
+    public async Task MeddleAsync(SimIndex index, Func<bool> isOver)
     {
+        var shards = index.Shards;
         while (!isOver())
         {
             await Rest(kernel.Duration(0, 1_500).TotalMilliseconds);
             int[] wanted = [0, shards * 2, Math.Max(1, shards / 2), kernel.Between(1, 7)];
             var request = new StartReshardRequest(
-                SeedRun.Index,
+                index.Uid,
                 kernel.Pick(wanted),
                 kernel.Pick([0, 0, 20, 200]),
                 false
             );
             await Order(
-                $"reshard to {request.NewShards} shards, throttle {request.Throttle}",
+                $"reshard {index.Uid} to {request.NewShards} shards, throttle {request.Throttle}",
                 (admin, cancel) => admin.StartReshard(request, cancel)
             );
-            while (!isOver() && await NewestAsync() is var view && (view is null || view.FinishedAtUnixMs == 0))
+            while (!isOver() && await NewestAsync(index) is var view && (view is null || view.FinishedAtUnixMs == 0))
             {
                 if (view is not null)
                 {
@@ -155,14 +156,14 @@ public sealed class SimOperator(SimKernel kernel, SimNetwork network, SimProcess
         return false;
     }
 
-    private async Task<MigrationView?> NewestAsync()
+    private async Task<MigrationView?> NewestAsync(SimIndex index)
     {
         if (await Ask("migrations", (admin, cancel) => admin.Migrations(cancel)) is not { } views)
         {
             return null;
         }
         Remember(views);
-        return views.LastOrDefault() ?? Done;
+        return views.LastOrDefault(view => view.Index == index.Uid) ?? Done;
     }
 
     private static MigrationView Done { get; } =

@@ -1,0 +1,70 @@
+using Miroir.Core;
+using Miroir.Ports;
+using Miroir.Simulation.Kernel;
+using Miroir.Simulation.Network;
+
+namespace Miroir.Simulation.Cluster;
+
+/// <summary>
+/// A disk on which a write takes its time: one transaction for each store that a call writes to, each of them there at
+/// once at its end, and none of it where the process dies before. So a crash leaves some of a call's stores written and
+/// others not. A sync may also fail: the transaction is then there or not, and nobody can tell.
+/// </summary>
+public sealed class SyncingStore(INodeStore inner, SimProcess process, SimNetwork network) : INodeStore
+{
+    public async Task<PutReply[]> Put(IReadOnlyList<PutCommand> commands, CancellationToken cancel)
+    {
+        var replies = new PutReply[commands.Count];
+        foreach (var store in Enumerable.Range(0, commands.Count).GroupBy(i => commands[i].Store))
+        {
+            int[] places = [.. store];
+            PutCommand[] puts = [.. places.Select(i => commands[i])];
+            var written = await Transaction(puts.Length, () => inner.Put(puts, cancel));
+            for (var i = 0; i < places.Length; i++)
+            {
+                replies[places[i]] = written[i];
+            }
+        }
+        return replies;
+    }
+
+    public Task<ReadReply[]> Read(IReadOnlyList<ReadCommand> commands, CancellationToken cancel) =>
+        inner.Read(commands, cancel);
+
+    public Task<BarrierReply[]> RaiseBarriers(IReadOnlyList<BarrierCommand> commands, CancellationToken cancel) =>
+        Transaction(commands.Count, () => inner.RaiseBarriers(commands, cancel));
+
+    public Task<MakeReply> Make(MakeCommand command, CancellationToken cancel) =>
+        Transaction(1, () => inner.Make(command, cancel));
+
+    public Task<DropReply> Drop(DropCommand command, CancellationToken cancel) =>
+        Transaction(1, () => inner.Drop(command, cancel));
+
+    public Task<ScanReply> ScanPage(ScanCommand command, CancellationToken cancel) => inner.ScanPage(command, cancel);
+
+    public Task<StoreStatus[]> Stores(CancellationToken cancel) => inner.Stores(cancel);
+
+    public ValueTask DisposeAsync() => inner.DisposeAsync();
+
+    private async Task<T> Transaction<T>(int writes, Func<Task<T>> commit)
+    {
+        var kernel = network.Kernel;
+        var faults = network.Faults;
+        if (faults.MaxSyncMs > 0)
+        {
+            var lost = process.OnKill(() => network.Count("unsynced write lost", writes));
+            await Task.Delay(kernel.Duration(0, faults.MaxSyncMs), process.Time);
+            process.ForgetOnKill(lost);
+        }
+        if (!kernel.Chance(faults.FailSync))
+        {
+            return await commit();
+        }
+        network.Count("failed sync", writes);
+        if (kernel.Chance(0.5))
+        {
+            await commit();
+        }
+        throw new IOException("the disk did not say whether it had written");
+    }
+}

@@ -1,0 +1,11 @@
+using Miroir.Oracle;
+
+namespace Miroir.Simulation.Scenario;
+
+/// <summary>An index under test, with what its clients asked and were told.</summary>
+public sealed record SimIndex(string Uid, int Shards, int Replication)
+{
+    public History History { get; } = new();
+
+    public ListChecks Lists { get; } = new();
+}
