@@ -24,6 +24,7 @@ public sealed class SimCluster
     private readonly SortedDictionary<string, SimProcess> _processes = new(StringComparer.Ordinal);
     private readonly List<(string Node, FaultyNodeStore Store)> _stores = [];
     private readonly HashSet<string> _full = new(StringComparer.Ordinal);
+    private readonly HashSet<string> _lostDisks = new(StringComparer.Ordinal);
     private readonly NodeInfo[] _seed;
     private Func<string, FaultPlan> _plan = static _ => FaultPlan.None;
     private int _coordinators;
@@ -93,7 +94,14 @@ public sealed class SimCluster
     }
 
     /// <summary>A node that is down comes back without anything that it had stored.</summary>
-    public void LoseDisk(string name) => _disks[name] = new MemoryDisk();
+    public void LoseDisk(string name)
+    {
+        _disks[name] = new MemoryDisk();
+        _lostDisks.Add(name);
+    }
+
+    /// <summary>Nodes that lost their disk at some time.</summary>
+    public IReadOnlySet<string> LostDisks => _lostDisks;
 
     /// <summary>The routes as they are published.</summary>
     public IReadOnlyList<Route> Routes() =>
