@@ -19,6 +19,7 @@ type RootArgs =
     | [<CliPrefix(CliPrefix.None)>] Documents of ParseResults<DocumentCommands.DocumentsArgs>
     | [<CliPrefix(CliPrefix.None)>] Reshard of ParseResults<ReshardArgs>
     | [<CliPrefix(CliPrefix.None)>] Routing of ParseResults<RoutingCommands.RoutingArgs>
+    | [<CliPrefix(CliPrefix.None)>] Writes of ParseResults<WritesCommands.WritesArgs>
 
     interface IArgParserTemplate with
         member this.Usage =
@@ -35,6 +36,7 @@ type RootArgs =
             | Documents _ -> "documents of an index."
             | Reshard _ -> "migrations."
             | Routing _ -> "where keys go."
+            | Writes _ -> "writes that have no outcome yet."
 
 /// The global options, wherever they stand, and the other arguments. They belong to every command, so that they are
 /// taken out before the commands are looked at.
@@ -69,6 +71,7 @@ let private dispatch (context: Context) (parsed: ParseResults<RootArgs>) : Task<
     | Documents args -> DocumentCommands.run context args
     | Reshard args -> ReshardCommands.run context args
     | Routing args -> RoutingCommands.run context args
+    | Writes args -> WritesCommands.run context args
     | _ -> Exit.usage "command" "is missing; `miroir-ctl --help` shows them"
 
 let private fail (world: Surroundings) isJson exitCode (code: string) (message: string) =

@@ -122,6 +122,15 @@ let status (context: Context) (view: MigrationView) (showDelta: bool) =
     out.Line
         $"Documents in the delta pass: {Text.count view.DeltaCopied}{level Thresholds.deltaDocuments (float view.DeltaCopied)}"
 
+    match view.Shards |> Array.filter (fun s -> s.OpenWrites > 0) with
+    | [||] -> ()
+    | draining ->
+        let count = draining |> Array.sumBy _.OpenWrites
+        let oldest = draining |> Array.map _.OldestWriteMs |> Array.max
+
+        out.Line
+            $"Writes that a drain waits for: {count}, the oldest for {Text.duration oldest} (`writes list --stuck`)"
+
     for warning in view.Warnings do
         out.Line $"Warning: {warning}"
 

@@ -70,6 +70,9 @@ type ShardMoveView = {
     DeltaCompared: int64
     DeltaCopied: int64
     DrainMs: int64
+    /// Writes that its drain waits for, and how long the oldest has been open, as last told.
+    OpenWrites: int
+    OldestWriteMs: int64
     /// Why it fell back, waits or failed; "".
     Reason: string
     Certificates: CertificateView[]
@@ -149,6 +152,12 @@ type IAdmin =
     abstract Revert: selector: MigrationSelector * cancel: CancellationToken -> Task<AdminReply<MigrationView>>
     abstract Pause: selector: MigrationSelector * cancel: CancellationToken -> Task<AdminReply<MigrationView>>
     abstract Resume: selector: MigrationSelector * cancel: CancellationToken -> Task<AdminReply<MigrationView>>
+
+    /// What is open at all live routers. `onlyStuck`: only what a drain waits for. `index`: "" for all.
+    abstract OpenWrites: index: string * onlyStuck: bool * cancel: CancellationToken -> Task<OpenWritesView>
+
+    /// Gives up every open write of a document: its client is told that the outcome is unknown. Answers those given up.
+    abstract FailWrites: request: FailWritesRequest * cancel: CancellationToken -> Task<AdminReply<OpenWritesView>>
 
     /// -1 leaves a value as it is.
     abstract Set:

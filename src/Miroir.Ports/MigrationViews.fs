@@ -57,6 +57,8 @@ module MigrationViews =
             DeltaCompared = move.DeltaCompared
             DeltaCopied = move.DeltaCopied
             DrainMs = move.DrainMs
+            OpenWrites = move.OpenWrites.Count
+            OldestWriteMs = move.OpenWrites.OldestMs
             Reason = move.Reason
             Certificates = move.Certificates |> Array.map certificate
         }

@@ -16,6 +16,8 @@ type IWorld =
     /// All or nothing. What the metadata hold already counts as published.
     abstract Publish: changes: RouteChange[] * layout: LayoutChange option * cancel: CancellationToken -> Task<Answer>
     abstract Inspect: shards: ShardId[] * cancel: CancellationToken -> Task<Answer>
+    /// Asks a router, which waits a while for them to end, for the writes that began under an older epoch.
+    abstract Drain: router: string * stamp: RouteStamp * cancel: CancellationToken -> Task<Answer>
     abstract Time: TimeProvider
     /// Longest wait for the answer to a make, a barrier or a drop, ms.
     abstract CallTimeoutMs: int
@@ -153,6 +155,9 @@ module Perform =
                 return ValueSome answer
             | Reconcile(node, command) ->
                 let! answer = reconcile world node command emit cancel
+                return ValueSome answer
+            | AskWriter(router, stamp) ->
+                let! answer = call world cancel (fun limit -> world.Drain(router, stamp, limit))
                 return ValueSome answer
             | Wait milliseconds ->
                 do! Task.Delay(TimeSpan.FromMilliseconds(float milliseconds), world.Time, cancel)

@@ -132,6 +132,16 @@ type IRouterPeer =
     abstract ReadAtWriter:
         index: string * key: Key * minRevision: int64 * cancel: CancellationToken -> Task<ReadOutcome>
 
+    /// Writes of the shard that began under an older epoch than the stamp's: answered once there is none, or after a
+    /// second.
+    abstract Drain: stamp: RouteStamp * cancel: CancellationToken -> Task<Cutover.OpenWrites>
+
+    /// Oldest first.
+    abstract OpenWrites: cancel: CancellationToken -> Task<OpenWriteView[]>
+
+    /// Gives up the clients' open writes of a document; those that were.
+    abstract FailWrites: request: FailWritesRequest * cancel: CancellationToken -> Task<OpenWriteView[]>
+
 type IRouterDirectory =
     abstract Get: name: string * address: string -> IRouterPeer
 

@@ -146,6 +146,20 @@ type MiroirClient(server: Uri, apiKey: string option, timeout: TimeSpan) =
     member _.Pause(selector, cancel) = command selector "pause" cancel
     member _.Resume(selector, cancel) = command selector "resume" cancel
 
+    /// `onlyStuck`: only what a draining shard waits for.
+    member _.OpenWrites(index: string option, onlyStuck: bool, cancel) : Task<Result<OpenWritesView, ClientError>> =
+        let only =
+            match index with
+            | Some uid -> $"&index={escape uid}"
+            | None -> ""
+
+        let stuck = if onlyStuck then "true" else "false"
+        get $"_miroir/writes?stuck={stuck}{only}" cancel
+
+    /// Gives up every open write of a document; the answer has those that were.
+    member _.FailWrites(request: FailWritesRequest, cancel) : Task<Result<OpenWritesView, ClientError>> =
+        post HttpMethod.Post "_miroir/writes/fail" request cancel
+
     /// What is None stays as it is.
     member _.Set
         (selector, throttle: int option, drainTimeoutMs: int option, cancel)

@@ -19,8 +19,13 @@ let private cluster healthy =
 let private certificate =
     """{"targetShard":"2/0","nodes":["new-0"],"incarnations":["x"],"sources":["old-0"],"jointEpoch":3,"entries":62,"copied":1,"digest":"00ff","watermark":"1.2"}"""
 
-let private view phase status ready loss timeline =
-    $$"""{"id":42,"index":"packages","from":{"generation":1,"shardCount":16},"to":{"generation":2,"shardCount":64},"phase":"{{phase}}","status":"{{status}}","reason":"","cutoverRequested":false,"readyForCutover":{{ready}},"startedAtUnixMs":0,"finishedAtUnixMs":5000,"throttle":10000,"oldNodes":["old-0","old-1"],"newNodes":["old-0","old-1","new-0"],"shards":[{"shard":0,"state":"Copied","stage":"Copying","epoch":2,"attempt":1,"owners":["old-0"],"targets":["2/0 on new-0"],"documentsCopied":62,"documentsTotal":62,"deltaCompared":62,"deltaCopied":1,"drainMs":12,"reason":"","certificates":[{{certificate}}]}],"documentsCopied":1000,"deltaCopied":1,"dataLoss":{{loss}},"warnings":[],"timeline":[{{timeline}}]}"""
+let private viewOf writes phase status ready loss timeline =
+    $$"""{"id":42,"index":"packages","from":{"generation":1,"shardCount":16},"to":{"generation":2,"shardCount":64},"phase":"{{phase}}","status":"{{status}}","reason":"","cutoverRequested":false,"readyForCutover":{{ready}},"startedAtUnixMs":0,"finishedAtUnixMs":5000,"throttle":10000,"oldNodes":["old-0","old-1"],"newNodes":["old-0","old-1","new-0"],"shards":[{"shard":0,"state":"Copied","stage":"Copying","epoch":2,"attempt":1,"owners":["old-0"],"targets":["2/0 on new-0"],"documentsCopied":62,"documentsTotal":62,"deltaCompared":62,"deltaCopied":1,"drainMs":12,"openWrites":{{writes}},"oldestWriteMs":1500,"reason":"","certificates":[{{certificate}}]}],"documentsCopied":1000,"deltaCopied":1,"dataLoss":{{loss}},"warnings":[],"timeline":[{{timeline}}]}"""
+
+let private view = viewOf 0
+
+let private write stuck =
+    $$"""{"router":"r1","index":"packages","generation":1,"shard":0,"key":"bash","operationId":"00000001-0002-0003-0000-000000000000","version":"1.7","kind":"Write","begunEpoch":2,"epoch":3,"ageMs":1500,"answered":["1/0 on old-0"],"missing":["2/0 on new-0"],"isStuck":{{stuck}},"newField":1}"""
 
 let private phases (names: (string * int) list) =
     names
@@ -66,6 +71,10 @@ let private answer (request: string) (_: string) : int * string =
     | "GET /_miroir/indexes/packages/routes" -> 200, $$"""{"results":[{{route}}]}"""
     | "POST /_miroir/reshards" -> 201, begun
     | "GET /_miroir/reshards" -> 200, $$"""{"results":[{{complete}}]}"""
+    | "GET /_miroir/writes?stuck=false" -> 200, $$"""{"results":[{{write "true"}},{{write "false"}}],"unanswered":[]}"""
+    | "GET /_miroir/writes?stuck=true&index=packages" ->
+        200, $$"""{"results":[{{write "true"}}],"unanswered":["router r2 gives no answer: down"]}"""
+    | "POST /_miroir/writes/fail" -> 200, $$"""{"results":[{{write "true"}}],"unanswered":[]}"""
     | "POST /indexes"
     | "DELETE /indexes/packages" -> 202, accepted
     | r when r.StartsWith "GET /indexes/packages/documents?offset=0" ->
@@ -86,6 +95,54 @@ let private answer (request: string) (_: string) : int * string =
 let private once command =
     use server = new FakeServer(answer)
     Ctl.run server.Url command
+
+[<Test>]
+let ``writes list shows who has a write and who has not`` () =
+    let ran = once "writes list"
+    Assert.That(ran.Status, Is.Zero)
+
+    for text in [ "1.5 s"; "bash"; "1/0 on old-0"; "2/0 on new-0"; "2, now 3"; "r1" ] do
+        Assert.That(ran.Out, Does.Contain text)
+
+    use json = JsonDocument.Parse (once "writes list --json").Out
+    Assert.That(json.RootElement.GetProperty("results").GetArrayLength(), Is.EqualTo 2)
+
+[<Test>]
+let ``a list that a router is missing from is told as such`` () =
+    let ran = once "writes list --stuck --index packages"
+    Assert.That(ran.Status, Is.EqualTo 1)
+    Assert.That(ran.Out, Does.Contain "bash")
+    Assert.That(ran.Error, Does.Contain "router r2")
+
+[<Test>]
+let ``writes fail gives up the document's writes with a reason`` () =
+    use server = new FakeServer(answer)
+    let ran = Ctl.run server.Url "writes fail --doc-id bash --reason timeout"
+    Assert.That(ran.Status, Is.Zero)
+    Assert.That(ran.Out, Does.StartWith "Given up: write 00000001-0002-0003-0000-000000000000 of packages/bash")
+    let _, body = server.Asked[0]
+    use body = JsonDocument.Parse body
+
+    let sent (name: string) =
+        body.RootElement.GetProperty(name).GetString()
+
+    Assert.That((sent "docId", sent "index", sent "reason"), Is.EqualTo(("bash", "", "timeout")))
+
+[<TestCase("writes fail --doc-id bash", "--reason")>]
+[<TestCase("writes fail --reason timeout", "--doc-id")>]
+let ``writes fail wants an id and a reason`` (command: string) (missing: string) =
+    let ran = once command
+    Assert.That(ran.Status, Is.EqualTo 2)
+    Assert.That(ran.Error, Does.Contain missing)
+
+[<Test>]
+let ``status tells of the writes that a drain waits for`` () =
+    let draining =
+        viewOf 2 "CutoverDraining" "Running" "false" -1 (phases [ "CutoverDraining", 0 ])
+
+    use server = new FakeServer(fun _ _ -> 200, draining)
+    let ran = Ctl.run server.Url "reshard status --index packages"
+    Assert.That(ran.Out, Does.Contain "Writes that a drain waits for: 2, the oldest for 1.5 s")
 
 [<Test>]
 let ``start prints what the contract says`` () =

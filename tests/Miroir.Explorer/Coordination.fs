@@ -79,6 +79,7 @@ module Coordination =
                 Owners = m.Owners |> Array.map member'
                 Takers = m.Takers |> Array.map (Array.map member')
                 DrainTimer = rename m.DrainTimer
+                Writer = chore () m.Writer
                 DeltaCompared = 0L
                 DeltaCopied = 0L
                 Reason = ""

@@ -115,6 +115,10 @@ module Encode =
             e.Byte 7
             e.Num sequence
         | Wait _ -> e.Byte 8
+        | AskWriter(router, s) ->
+            e.Byte 9
+            e.Text router
+            stamp e s
 
     let answer (e: Encoder) (a: Answer) =
         match a with
@@ -160,6 +164,9 @@ module Encode =
         | DropAnswered NotTheSame -> e.Byte 21
         | DropAnswered(DropRefused _) -> e.Byte 22
         | Elapsed -> e.Byte 23
+        | WritesOpen writes ->
+            e.Byte 25
+            e.Num writes.Count
         | Unreachable _ -> e.Byte 24
 
     let putReply (e: Encoder) (reply: PutReply) =
@@ -242,6 +249,15 @@ module Encode =
         e.Each m.Takers (fun members -> e.Each members (member' e))
         e.Num m.JointEpoch
         e.Num m.DrainTimer
+
+        e.Num(
+            match m.Writer.Status with
+            | Idle -> 0L
+            | Done -> -1L
+            | Busy sequence
+            | Resting sequence -> sequence
+        )
+
         e.Flag m.Held
         e.Each m.Leftovers (replica e)
 
@@ -265,6 +281,9 @@ module Encode =
             e.Byte(taskKind kind)
         | ForDrain i ->
             e.Byte 3
+            e.Num i
+        | ForWriter i ->
+            e.Byte 7
             e.Num i
         | ForPublish -> e.Byte 4
         | ForRetention -> e.Byte 5

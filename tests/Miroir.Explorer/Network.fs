@@ -75,6 +75,7 @@ module Network =
                         | None -> c.FromEpoch = 0L)
                 )
             | Inspect _
+            | AskWriter _
             | Cancel _
             | Wait _ -> ValueNone
         | Carried(0L, target, command, _, _) ->
@@ -238,6 +239,7 @@ module Network =
             | Ok(struct (incarnation, documents)) ->
                 struct (Operations.addFlights w [ Flight(Carried(sequence, target, command, incarnation, documents)) ],
                         ValueNone)
+        | AskWriter _ -> struct (w, ValueSome(WritesOpen { Count = 0; OldestMs = 0L }))
         | Wait _ -> struct (w, ValueSome Elapsed)
         | Cancel _ -> struct (w, ValueNone)
 

@@ -74,6 +74,7 @@ module Story =
         | RaiseBarrier(node, c) -> $"raising {c.Stamp} on {node}"
         | Reconcile(node, c) -> $"the {c.Mode} to {node}:{c.Store} under {c.Stamp}"
         | DropStore(node, c) -> $"dropping {c.Store} on {node} under {c.Stamp}"
+        | AskWriter(router, stamp) -> $"asking {router} for writes from before {stamp}"
         | Cancel _ -> "stopping an effect"
         | Wait _ -> "a pause"
 

@@ -189,6 +189,37 @@ module internal Answers =
         | Unreachable why -> d.Fail i replica Dropping why
         | _ -> d.Fail i replica Dropping "the node answered something else"
 
+    /// Failures in a row after which a writer is not asked any more: nothing rests on its answer.
+    [<Literal>]
+    let private MaxWriterFailures = 3
+
+    let writer (d: Draft) (i: int) (answer: Answer) =
+        let failed why (m: Move) =
+            let failures = m.Writer.Failures + 1
+
+            {
+                m with
+                    Writer = {
+                        Status = if failures < MaxWriterFailures then Idle else Done
+                        Failures = failures
+                        LastError = why
+                    }
+                    OpenWrites = { Count = 0; OldestMs = 0L }
+            }
+
+        d.ChangeMove i (fun m ->
+            match answer with
+            | WritesOpen writes -> {
+                m with
+                    Writer = {
+                        Chore.Fresh with
+                            Status = if writes.Count = 0 then Done else Idle
+                    }
+                    OpenWrites = writes
+              }
+            | Unreachable why -> failed why m
+            | _ -> failed "the router answered something else" m)
+
     let chore (d: Draft) (i: int) (replica: Replica) (kind: TaskKind) (answer: Answer) =
         match kind with
         | Making -> making d i replica answer

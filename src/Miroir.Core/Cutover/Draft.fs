@@ -142,7 +142,8 @@ type internal Draft(initial: State) =
         this.Withdraw(function
             | ForChore(move, _, _)
             | ForRest(move, _, _)
-            | ForDrain move -> move = i
+            | ForDrain move
+            | ForWriter move -> move = i
             | ForPublish
             | ForRetention
             | ForNothing -> false)
@@ -164,6 +165,7 @@ type internal Draft(initial: State) =
         this.ChangeMove i (fun m -> {
             m with
                 DrainTimer = 0L
+                Writer = if m.Writer.Status = Done then m.Writer else Chore.Fresh
                 Owners = Array.map rest m.Owners
                 Takers = m.Takers |> Array.map (Array.map rest)
         })

@@ -28,6 +28,9 @@ type Action =
     | RaiseBarrier of node: string * command: BarrierCommand
     | Reconcile of node: string * command: ReconcileCommand
     | DropStore of node: string * command: DropCommand
+    /// How many writes that began under an older epoch than the stamp's are open at the shard's writer: answered once
+    /// there is none, or after a while.
+    | AskWriter of router: string * stamp: RouteStamp
     /// Stop performing that effect; no answer is wanted any more.
     | Cancel of sequence: int64
     | Wait of milliseconds: int
@@ -38,6 +41,14 @@ type Effect = {
     /// Never used twice within a migration.
     Sequence: int64
     Action: Action
+}
+
+/// Writes that began under an older epoch and have no outcome yet.
+[<Struct>]
+type OpenWrites = {
+    Count: int
+    /// How long the oldest has been open, ms; 0 where there is none.
+    OldestMs: int64
 }
 
 /// What came of an effect.
@@ -55,6 +66,7 @@ type Answer =
     /// A reconcile ended.
     | ReconcileAnswered of ReconcileReply
     | DropAnswered of DropReply
+    | WritesOpen of OpenWrites
     | Elapsed
     /// No answer came: what was asked may or may not have happened.
     | Unreachable of why: string

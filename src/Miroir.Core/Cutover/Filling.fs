@@ -55,6 +55,8 @@ module internal Filling =
                 m with
                     Attempt = m.Attempt + 1
                     JointEpoch = 0L
+                    Writer = Chore.Fresh
+                    OpenWrites = { Count = 0; OldestMs = 0L }
                     Certificates = [||]
                     Reason = why
                     Held = held || m.Attempt >= 8

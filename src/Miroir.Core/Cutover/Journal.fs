@@ -20,6 +20,7 @@ module Journal =
         w.WriteNumber("maxRetryMs", l.MaxRetryMs)
         w.WriteNumber("maxDeltaFailures", l.MaxDeltaFailures)
         w.WriteNumber("maxDropFailures", l.MaxDropFailures)
+        w.WriteBoolean("awaitWrites", l.AwaitWrites)
         w.WriteEndObject()
 
     let private readLimits (e: JsonElement) : Limits = {
@@ -33,6 +34,11 @@ module Journal =
         MaxRetryMs = Json.int "maxRetryMs" e
         MaxDeltaFailures = Json.int "maxDeltaFailures" e
         MaxDropFailures = Json.int "maxDropFailures" e
+        AwaitWrites =
+            (match Json.tryField "awaitWrites" e with
+             | ValueSome value -> value.GetBoolean()
+             // Of a build whose drains did not ask.
+             | ValueNone -> false)
     }
 
     let private writeTarget (w: Utf8JsonWriter) (target: TargetShard) =
@@ -192,6 +198,10 @@ module Journal =
         | DropAnswered(DropRefused refusal) ->
             kind "dropRefused"
             writeRefusal w refusal
+        | WritesOpen writes ->
+            kind "writesOpen"
+            w.WriteNumber("count", writes.Count)
+            w.WriteNumber("oldestMs", writes.OldestMs)
         | Elapsed -> kind "elapsed"
         | Unreachable why ->
             kind "unreachable"
@@ -231,6 +241,11 @@ module Journal =
         | "notTheSame" -> DropAnswered NotTheSame
         | "dropStaleEpoch" -> DropAnswered(DropStaleEpoch(epoch ()))
         | "dropRefused" -> DropAnswered(DropRefused(readRefusal e))
+        | "writesOpen" ->
+            WritesOpen {
+                Count = Json.int "count" e
+                OldestMs = Json.int64 "oldestMs" e
+            }
         | "elapsed" -> Elapsed
         | "unreachable" -> Unreachable(Json.string "why" e)
         | other -> raise (FormatException $"'{other}' is no answer that this build knows")

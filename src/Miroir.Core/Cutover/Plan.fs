@@ -24,6 +24,8 @@ type Limits = {
     MaxDeltaFailures: int
     /// Failures in a row of a drop before it is left for `doctor`.
     MaxDropFailures: int
+    /// Whether a drain waits for the writes that began under an older epoch as well.
+    AwaitWrites: bool
 } with
 
     static member Default = {
@@ -37,6 +39,7 @@ type Limits = {
         MaxRetryMs = 2000
         MaxDeltaFailures = 12
         MaxDropFailures = 12
+        AwaitWrites = true
     }
 
 /// One source shard's part of a plan.

@@ -19,6 +19,47 @@ module internal Proof =
         else
             move.Owners |> Array.filter (fun m -> m.Is(Fencing, Done))
 
+    /// The writes that began before Joint are waited for since an operator wants to know of them: whatever becomes of
+    /// them, none can be acknowledged any more by what stands in for the older epoch once the barrier is confirmed.
+    let private askWriter (d: Draft) i =
+        let writer = (d.SourceRoute i).Writer
+
+        let isAnothers =
+            match (d.Move i).Writer.Status with
+            | Busy sequence ->
+                match d.State.Outstanding |> Map.tryFind sequence with
+                | Some({ Action = AskWriter(router, _) }, _) -> router <> writer.Router
+                | _ -> false
+            | _ -> false
+
+        if isAnothers then
+            d.Withdraw(function
+                | ForWriter m -> m = i
+                | _ -> false)
+
+            d.ChangeMove i (fun m -> { m with Writer = Chore.Fresh })
+
+        let move = d.Move i
+
+        if move.Writer.Status = Idle then
+            if not d.State.Limits.AwaitWrites || writer.IsNone then
+                d.ChangeMove i (fun m -> {
+                    m with
+                        Writer = { m.Writer with Status = Done }
+                })
+            else
+                let stamp = {
+                    Shard = move.Source
+                    Epoch = move.JointEpoch
+                }
+
+                let sequence = d.Issue (AskWriter(writer.Router, stamp)) (ForWriter i)
+
+                d.ChangeMove i (fun m -> {
+                    m with
+                        Writer = { m.Writer with Status = Busy sequence }
+                })
+
     let draining (d: Draft) i =
         let move = d.Move i
         let route = d.SourceRoute i
@@ -38,23 +79,35 @@ module internal Proof =
                     }
                 ))
 
+        askWriter d i
         let isTimedOut = (d.Move i).DrainTimer = -1L
 
-        if
+        let isConfirmed =
             (confirmedOwners (d.Move i)).Length >= Quorum.barrier move.Owners.Length
+
+        if
+            (isConfirmed && (d.Move i).Writer.Status = Done)
             || (isTimedOut && Mutants.drainTimeoutIgnored ())
         then
             d.Withdraw(function
-                | ForDrain m -> m = i
+                | ForDrain m
+                | ForWriter m -> m = i
                 | _ -> false)
 
             d.ChangeMove i (fun m -> {
                 m with
                     DrainTimer = 0L
+                    Reason = if isTimedOut then "" else m.Reason
                     DrainMs = m.DrainMs + d.State.NowUnixMs - m.StepSinceUnixMs
             })
 
             d.SetStep i DeltaPass
+        elif isTimedOut && isConfirmed then
+            d.ChangeMove i (fun m -> {
+                m with
+                    Reason =
+                        $"writes that began before the cutover were still open after {d.State.Limits.DrainTimeoutMs} ms: 'writes list --stuck' shows them, 'writes fail' gives one up; the shard goes on when there is none"
+            })
         elif isTimedOut then
             Filling.fallBack
                 d

@@ -97,6 +97,16 @@ module Safety =
                     | Idle
                     | Done -> ()
 
+            match move.Writer.Status with
+            | Busy sequence
+            | Resting sequence ->
+                yield!
+                    unless
+                        (move.Step = Draining && state.Outstanding.ContainsKey sequence)
+                        "the writer is awaited, and was not asked"
+            | Idle
+            | Done -> ()
+
             yield!
                 unless
                     (move.DrainTimer <= 0L || state.Outstanding.ContainsKey move.DrainTimer)
@@ -316,6 +326,7 @@ module Safety =
           ]
         | Publish _
         | Inspect _
+        | AskWriter _
         | Cancel _
         | Wait _ -> [ "is no chore" ]
 
@@ -330,6 +341,14 @@ module Safety =
             | Some(_, (ForRest _ | ForDrain _ | ForRetention | ForPublish)), Wait milliseconds ->
                 unless (milliseconds >= 0) "waits backwards"
             | Some(_, ForPublish), Inspect _ -> []
+            | Some(_, ForWriter i), AskWriter(_, stamp) ->
+                let move = state.Moves[i]
+
+                unless
+                    (move.Step = Draining
+                     && stamp.Shard = move.Source
+                     && stamp.Epoch = move.JointEpoch)
+                    "asks for writes that no drain waits for"
             | Some(_, purpose), _ -> [ $"does not fit {purpose}" ]
             | None, RaiseBarrier(_, command) ->
                 unless

@@ -142,6 +142,10 @@ type Move = {
     Held: bool
     StepSinceUnixMs: int64
     DrainMs: int64
+    /// Asking the writer, while draining, for the writes that began before Joint.
+    Writer: Chore
+    /// As the writer last told.
+    OpenWrites: OpenWrites
     DeltaCompared: int64
     DeltaCopied: int64
     /// Replicas that could not be dropped and are left for `doctor`.
@@ -165,6 +169,7 @@ type Purpose =
     /// The pause after a failure.
     | ForRest of move: int * replica: Replica * kind: TaskKind
     | ForDrain of move: int
+    | ForWriter of move: int
     | ForPublish
     | ForRetention
     | ForNothing

@@ -33,6 +33,8 @@ module Transition =
                         Held = false
                         StepSinceUnixMs = atUnixMs
                         DrainMs = 0L
+                        Writer = Chore.Fresh
+                        OpenWrites = { Count = 0; OldestMs = 0L }
                         DeltaCompared = 0L
                         DeltaCopied = 0L
                         Leftovers = [||]
@@ -86,6 +88,7 @@ module Transition =
                     match Move.tryMember replica (d.Move i) with
                     | Some m -> d.SetChore i replica kind { m.Chore kind with Status = Idle }
                     | None -> ()
+                | ForWriter i -> Answers.writer d i answer
                 | ForDrain i -> d.ChangeMove i (fun m -> { m with DrainTimer = -1L })
                 | ForRetention -> d.State <- { d.State with RetentionTimer = -1L }
                 | ForPublish -> Answers.publish d sequence answer
@@ -128,7 +131,14 @@ module Transition =
             d.State <- {
                 d.State with
                     CutoverOrdered = true
-                    Moves = d.State.Moves |> Array.map (fun m -> { m with Held = false })
+                    Moves =
+                        d.State.Moves
+                        |> Array.map (fun m -> {
+                            m with
+                                Held = false
+                                // A drain that has run out of time is given as much again.
+                                DrainTimer = max 0L m.DrainTimer
+                        })
             }
 
             Ok()

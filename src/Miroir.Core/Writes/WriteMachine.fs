@@ -29,6 +29,7 @@ type WriteInput =
     | RouteIs of Route
     | Retry
     | Deadline
+    | GivenUp of Why: string
 
 [<RequireQualifiedAccess>]
 type WriteEffect =
@@ -289,6 +290,7 @@ module WriteMachine =
                 else
                     struct (state.With(progress, state.WasLive, state.MayLand, state.LastTrouble, WriteVerdict.Open),
                             [ WriteEffect.Send(state.Route.Epoch, again.ToArray()) ])
+            | WriteInput.GivenUp why -> struct (state.Decided(WriteVerdict.Unknown why), [])
             | WriteInput.Deadline ->
                 let waiting = [
                     for i in 0 .. state.Replicas.Length - 1 do

@@ -44,6 +44,8 @@ type WriteInput =
     /// Time to send again what was refused or not answered.
     | Retry
     | Deadline
+    /// An operator gives it up.
+    | GivenUp of Why: string
 
 [<RequireQualifiedAccess>]
 type WriteEffect =

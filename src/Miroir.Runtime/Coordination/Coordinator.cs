@@ -19,6 +19,7 @@ public sealed class Coordinator : ICoordinator, IAdmin, IAsyncDisposable
     private readonly IndexKeeper _indexes;
     private readonly ClusterReport _report;
     private readonly Migrations _migrations;
+    private readonly WritesReport _writes;
     private readonly INodeDirectory _nodes;
     private readonly TimeProvider _time;
     private readonly CoordinatorOptions _options;
@@ -32,6 +33,7 @@ public sealed class Coordinator : ICoordinator, IAdmin, IAsyncDisposable
         CoordinatorOptions options,
         IMetadataStore metadata,
         INodeDirectory nodes,
+        IRouterDirectory routers,
         TimeProvider time,
         Action<string> log
     )
@@ -44,7 +46,13 @@ public sealed class Coordinator : ICoordinator, IAdmin, IAsyncDisposable
         _registry = new RouterRegistry(time, options);
         _indexes = new IndexKeeper(_catalog, nodes, _registry, time, options, log);
         _report = new ClusterReport(_catalog, nodes, _registry, time, options);
-        _migrations = new Migrations(_catalog, new MigrationWorld(_catalog, nodes, time, options), options, log);
+        _migrations = new Migrations(
+            _catalog,
+            new MigrationWorld(_catalog, nodes, routers, time, options),
+            options,
+            log
+        );
+        _writes = new WritesReport(_catalog, routers, _registry, _migrations, time, options, log);
     }
 
     /// <summary>Completes when this coordinator has lost the lead, or was stopped.</summary>
@@ -344,6 +352,12 @@ public sealed class Coordinator : ICoordinator, IAdmin, IAsyncDisposable
 
     public Task<AdminReply<MigrationView>> Resume(MigrationSelector selector, CancellationToken cancel) =>
         _migrations.OrderAsync(selector, Order.Resume, cancel);
+
+    public Task<OpenWritesView> OpenWrites(string index, bool onlyStuck, CancellationToken cancel) =>
+        _writes.OpenAsync(index, onlyStuck, cancel);
+
+    public Task<AdminReply<OpenWritesView>> FailWrites(FailWritesRequest request, CancellationToken cancel) =>
+        _writes.FailAsync(request, cancel);
 
     public Task<AdminReply<MigrationView>> Set(
         MigrationSelector selector,

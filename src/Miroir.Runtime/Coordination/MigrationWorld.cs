@@ -9,6 +9,7 @@ namespace Miroir.Runtime.Coordination;
 internal sealed class MigrationWorld(
     Catalog catalog,
     INodeDirectory nodes,
+    IRouterDirectory routers,
     TimeProvider time,
     CoordinatorOptions options
 ) : IWorld
@@ -27,6 +28,14 @@ internal sealed class MigrationWorld(
     public INode Node(string name) => nodes.Get(name, Known(name).Address);
 
     public string Address(string name) => Known(name).Address;
+
+    public async Task<Answer> Drain(string router, RouteStamp stamp, CancellationToken cancel)
+    {
+        var known = catalog.Table.TryRouter(router);
+        return known.IsSome
+            ? Answer.NewWritesOpen(await routers.Get(router, known.Value.Address).Drain(stamp, cancel))
+            : throw new UnreachableException(router, "no router of this name is known");
+    }
 
     private Route? Current(ShardId shard)
     {

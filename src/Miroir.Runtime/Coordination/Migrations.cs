@@ -146,7 +146,8 @@ internal sealed class Migrations(Catalog catalog, IWorld world, CoordinatorOptio
             given.RetryMs,
             given.MaxRetryMs,
             given.MaxDeltaFailures,
-            given.MaxDropFailures
+            given.MaxDropFailures,
+            given.AwaitWrites
         );
         Route[] routes = [.. table.Routes.Where(r => r.Shard.Index == index.Uid)];
         var plan = Planning.compute(id, index, routes, table.Nodes, request.NewShards, limits);

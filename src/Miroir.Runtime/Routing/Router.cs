@@ -14,6 +14,7 @@ public sealed class Router : IDocuments, IRouterPeer, IAsyncDisposable
     private readonly BatchWriter _batches;
     private readonly DocumentReader _reader;
     private readonly Listing _listing;
+    private readonly OpenWrites _open;
     private readonly CancellationTokenSource _stop = new();
     private Task _running = Task.CompletedTask;
     private int _state;
@@ -39,6 +40,7 @@ public sealed class Router : IDocuments, IRouterPeer, IAsyncDisposable
         _batches = new BatchWriter(_context, new DocumentWriter(_context, _writers, pipeline, forwarder), forwarder);
         _reader = new DocumentReader(_context, _writers, pipeline, forwarder);
         _listing = new Listing(_context, this);
+        _open = new OpenWrites(_context, _writers);
         follower.OnChange = _writers.OnChange;
         follower.OnDeposed = _writers.CloseAll;
     }
@@ -138,16 +140,16 @@ public sealed class Router : IDocuments, IRouterPeer, IAsyncDisposable
         return await _reader.ReadAsWriterAsync(index, key, cancel);
     }
 
-    /// <summary>Every put that is not acknowledged yet, oldest first.</summary>
-    public IReadOnlyList<OpenWrite> OpenWrites()
-    {
-        var open = new List<OpenWrite>();
-        foreach (var writer in _writers.All())
-        {
-            writer.DescribeOpen(_context.Deadlines.NowMs, open);
-        }
-        return [.. open.OrderByDescending(static write => write.AgeMs)];
-    }
+    /// <inheritdoc/>
+    public Task<Core.Cutover.OpenWrites> Drain(RouteStamp stamp, CancellationToken cancel) =>
+        _open.DrainAsync(stamp, cancel);
+
+    /// <inheritdoc/>
+    public Task<OpenWriteView[]> OpenWrites(CancellationToken cancel) => Task.FromResult(_open.All());
+
+    /// <inheritdoc/>
+    public Task<OpenWriteView[]> FailWrites(FailWritesRequest request, CancellationToken cancel) =>
+        Task.FromResult(_open.GiveUp(request));
 
     private async ValueTask<bool> ReachesAsync(long revision, CancellationToken cancel)
     {

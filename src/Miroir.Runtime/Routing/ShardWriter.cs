@@ -163,9 +163,15 @@ internal sealed class ShardWriter
     }
 
     /// <summary>Puts a version everywhere that the stage says; null where the term was over before anything was sent.</summary>
-    public async ValueTask<WriteVerdict?> PutAsync(Document document, PutPurpose purpose, Deadline deadline)
+    /// <param name="isResend">No client waits for it.</param>
+    public async ValueTask<WriteVerdict?> PutAsync(
+        Document document,
+        PutPurpose purpose,
+        Deadline deadline,
+        bool isResend = false
+    )
     {
-        var run = new WriteRun(_context, document, purpose, deadline);
+        var run = new WriteRun(_context, document, purpose, isResend, deadline);
         FSharpList<WriteEffect> effects;
         lock (_lock)
         {
@@ -276,7 +282,8 @@ internal sealed class ShardWriter
                     }
                     if (
                         issued is not null
-                        && await PutAsync(issued, PutPurpose.NewVersion, deadline) is WriteVerdict.Acknowledged
+                        && await PutAsync(issued, PutPurpose.NewVersion, deadline, isResend: true)
+                            is WriteVerdict.Acknowledged
                     )
                     {
                         Settle(issued.Key, issued.Version);
@@ -294,19 +301,11 @@ internal sealed class ShardWriter
         }
     }
 
-    public void DescribeOpen(long nowMs, List<OpenWrite> into)
+    public WriteRun[] OpenRuns()
     {
-        WriteRun[] runs;
         lock (_lock)
         {
-            runs = [.. _runs];
-        }
-        foreach (var run in runs)
-        {
-            if (run.Describe(nowMs) is { } open)
-            {
-                into.Add(open);
-            }
+            return [.. _runs.Where(static run => run.IsOpen)];
         }
     }
 

@@ -32,11 +32,14 @@ internal sealed class ShardWriters(RouterContext context)
     }
 
     /// <summary>The writer of a route that names this incarnation; null where it may not write (yet, or any more).</summary>
-    public ShardWriter? Find(Route route)
+    public ShardWriter? Find(Route route) => Of(route.Shard);
+
+    /// <summary>The newest writer that this incarnation has been of the shard, unless another router's term has begun.</summary>
+    public ShardWriter? Of(ShardId shard)
     {
         lock (_lock)
         {
-            return _writers.GetValueOrDefault(route.Shard);
+            return _writers.GetValueOrDefault(shard);
         }
     }
 

@@ -1,14 +1,22 @@
 using Microsoft.FSharp.Collections;
 using Miroir.Core;
+using Miroir.Ports;
 
 namespace Miroir.Runtime.Routing;
 
 /// <summary>Performs one put's <see cref="WriteMachine"/>: sends, takes answers down, sends again. Decides nothing.</summary>
-internal sealed class WriteRun(RouterContext context, Document document, PutPurpose purpose, Deadline deadline) : ISwept
+internal sealed class WriteRun(
+    RouterContext context,
+    Document document,
+    PutPurpose purpose,
+    bool isResend,
+    Deadline deadline
+) : ISwept
 {
     private readonly Lock _lock = new();
     private readonly long _startedMs = context.Deadlines.NowMs;
     private WriteState _state = null!;
+    private long _begunEpoch;
     private TaskCompletionSource<WriteVerdict>? _waiter;
     private bool _isRetrying;
     private long _lastSentMs;
@@ -19,6 +27,7 @@ internal sealed class WriteRun(RouterContext context, Document document, PutPurp
     {
         var (state, effects) = WriteMachine.start(route, document.Key.Hash, document.Version, purpose);
         _state = state;
+        _begunEpoch = route.Epoch;
         return effects;
     }
 
@@ -89,22 +98,51 @@ internal sealed class WriteRun(RouterContext context, Document document, PutPurp
         }
     }
 
+    public Key Key => document.Key;
+
+    /// <summary>A client waits for its outcome; for a put-back one waits as well, but for what it reads.</summary>
+    public bool IsClients => purpose == PutPurpose.NewVersion && !isResend;
+
+    public bool IsOpen => _state.IsOpen;
+
+    public long AgeMs => context.Deadlines.NowMs - _startedMs;
+
+    /// <summary>The epoch of the route under which it began.</summary>
+    public long BegunEpoch => _begunEpoch;
+
     /// <summary>How it stands, for an operator's list.</summary>
-    public OpenWrite? Describe(long nowMs)
+    public OpenWriteView Describe()
     {
         var state = _state;
-        if (!state.IsOpen)
-        {
-            return null;
-        }
+        var shard = state.Route.Shard;
         var answered = new List<string>();
         var missing = new List<string>();
         for (var i = 0; i < state.Replicas.Length; i++)
         {
             var isHolding = state.Progress[i] == ReplicaProgress.Holding;
-            (isHolding ? answered : missing).Add(state.Replicas[i].ToString());
+            var replica = state.Replicas[i];
+            (isHolding ? answered : missing).Add($"{replica.Store.Generation}/{replica.Store.Shard} on {replica.Node}");
         }
-        return new OpenWrite(nowMs - _startedMs, state.Route.Shard, document.Key, state.Route.Epoch, answered, missing);
+        var kind =
+            isResend ? "Resend"
+            : purpose == PutPurpose.PutBack ? "PutBack"
+            : "Write";
+        return new OpenWriteView(
+            context.Options.Name,
+            shard.Index,
+            shard.Generation,
+            shard.Shard,
+            document.Key.Text,
+            document.Entry.OperationId,
+            document.Version.ToString(),
+            kind,
+            _begunEpoch,
+            state.Route.Epoch,
+            AgeMs,
+            [.. answered],
+            [.. missing],
+            false
+        );
     }
 
     private async Task<WriteVerdict> WaitAsync(Task<WriteVerdict> verdict)

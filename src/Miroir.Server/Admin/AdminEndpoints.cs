@@ -31,6 +31,7 @@ public static class AdminEndpoints
             }
         );
         MapReshards(group, admin);
+        MapWrites(group, admin);
         group.Map(
             "/{**rest}",
             (RequestDelegate)(
@@ -152,6 +153,40 @@ public static class AdminEndpoints
                         );
                     }
                 )
+        );
+    }
+
+    private static void MapWrites(RouteGroupBuilder group, IAdmin admin)
+    {
+        Get(
+            group,
+            "/writes",
+            async (http, cancel) =>
+            {
+                string index = (string?)http.Request.Query["index"] ?? "";
+                string? stuck = http.Request.Query["stuck"];
+                var onlyStuck = stuck switch
+                {
+                    null or "false" => false,
+                    "true" => true,
+                    _ => throw new BadRequestException(
+                        "invalid_stuck",
+                        $"`stuck` must be true or false, not `{stuck}`"
+                    ),
+                };
+                return Json(await admin.OpenWrites(index, onlyStuck, cancel), ClusterJson.Default.OpenWritesView);
+            }
+        );
+        Post(
+            group,
+            "/writes/fail",
+            async (http, cancel) =>
+            {
+                var body = await JsonFields.ReadAsync(http.Request.Body, cancel);
+                var request = new FailWritesRequest(body.Text("docId"), body.Text("index", ""), body.Text("reason"));
+                body.End();
+                return Json(await admin.FailWrites(request, cancel), ClusterJson.Default.OpenWritesView);
+            }
         );
     }
 

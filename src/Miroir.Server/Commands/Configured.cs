@@ -61,7 +61,8 @@ internal static class Configured
                 limits.RetryMs,
                 limits.MaxRetryMs,
                 limits.MaxDeltaFailures,
-                limits.MaxDropFailures
+                limits.MaxDropFailures,
+                limits.AwaitWrites
             ),
         };
     }

@@ -116,11 +116,7 @@ public static class CoordinatorEndpoints
                         http,
                         async () =>
                         {
-                            using var body = await BodyBuffer.ReadAsync(
-                                http.Request.Body,
-                                http.Request.ContentLength,
-                                http.RequestAborted
-                            );
+                            using var body = await PeerAnswers.BodyAsync(http);
                             using var document = JsonDocument.Parse(body.Memory);
                             await Answer(http, handler(document.RootElement, http.RequestAborted));
                         }
@@ -131,11 +127,5 @@ public static class CoordinatorEndpoints
     private static Task Guard(HttpContext http, Func<Task> handler) =>
         PeerAnswers.Guard(http, PeerHeaders.Coordinator, "coordinator", handler);
 
-    private static async Task Answer(HttpContext http, Task<byte[]> json)
-    {
-        var body = await json;
-        http.Response.ContentType = "application/json";
-        http.Response.ContentLength = body.Length;
-        await http.Response.Body.WriteAsync(body, http.RequestAborted);
-    }
+    private static async Task Answer(HttpContext http, Task<byte[]> json) => await PeerAnswers.Json(http, await json);
 }

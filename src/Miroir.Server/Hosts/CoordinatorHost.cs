@@ -6,6 +6,7 @@ using Miroir.Runtime.Coordination;
 using Miroir.Server.Admin;
 using Miroir.Server.Coordination;
 using Miroir.Server.Node;
+using Miroir.Server.Routers;
 
 namespace Miroir.Server.Hosts;
 
@@ -37,6 +38,7 @@ public sealed record CoordinatorHostOptions
 public sealed class CoordinatorHost(CoordinatorHostOptions options) : IAsyncDisposable
 {
     private readonly HttpNodeDirectory nodes = new();
+    private readonly HttpRouterDirectory routers = new();
     private HttpServer? server;
     private Coordinator? coordinator;
     private RouterParts? router;
@@ -52,7 +54,7 @@ public sealed class CoordinatorHost(CoordinatorHostOptions options) : IAsyncDisp
     {
         options.Listen.Demand(options.Insecure);
         server = new HttpServer(options.Listen);
-        coordinator = new Coordinator(options.Coordinator, options.Metadata, nodes, options.Time, options.Log);
+        coordinator = new Coordinator(options.Coordinator, options.Metadata, nodes, routers, options.Time, options.Log);
         await coordinator.StartAsync(options.Seed, cancel);
         if (options.Router is { } settings)
         {
@@ -76,6 +78,7 @@ public sealed class CoordinatorHost(CoordinatorHostOptions options) : IAsyncDisp
         if (server is not null)
             await server.DisposeAsync();
         nodes.Dispose();
+        routers.Dispose();
         await options.Metadata.DisposeAsync();
     }
 

@@ -107,7 +107,7 @@ internal static class PeerAnswers
     }
 
     /// <summary>One who breaks off in the middle of a request has gone: no trouble of this process's.</summary>
-    private static async Task<BodyBuffer> BodyAsync(HttpContext http)
+    public static async Task<BodyBuffer> BodyAsync(HttpContext http)
     {
         try
         {
@@ -125,6 +125,13 @@ internal static class PeerAnswers
         writer.Clear();
         if (result.IsCompleted)
             throw new OperationCanceledException("the asker has gone", cancel);
+    }
+
+    public static async Task Json(HttpContext http, byte[] utf8)
+    {
+        http.Response.ContentType = "application/json";
+        http.Response.ContentLength = utf8.Length;
+        await http.Response.Body.WriteAsync(utf8, http.RequestAborted);
     }
 
     private static Task Error(HttpContext http, int status, string message, string code)

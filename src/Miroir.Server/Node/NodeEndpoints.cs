@@ -100,9 +100,7 @@ public static class NodeEndpoints
                         {
                             var status = await node.Status(http.RequestAborted);
                             var body = JsonSerializer.SerializeToUtf8Bytes(status, ClusterJson.Default.NodeStatus);
-                            http.Response.ContentType = "application/json";
-                            http.Response.ContentLength = body.Length;
-                            await http.Response.Body.WriteAsync(body, http.RequestAborted);
+                            await PeerAnswers.Json(http, body);
                         }
                     )
             )

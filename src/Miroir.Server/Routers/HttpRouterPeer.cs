@@ -1,4 +1,7 @@
+using System.Net.Http.Headers;
+using System.Text.Json;
 using Miroir.Core;
+using Miroir.Core.Cutover;
 using Miroir.Ports;
 using Miroir.Server.Http;
 using Miroir.Server.Wire;
@@ -44,6 +47,27 @@ internal sealed class HttpRouterPeer : IRouterPeer
         {
             throw peer.Explain(e, cancel);
         }
+    }
+
+    public Task<OpenWrites> Drain(RouteStamp stamp, CancellationToken cancel) =>
+        Post(RouterRoutes.Drain, RouterJson.ToJson(stamp), RouterJson.OpenWritesOf, cancel);
+
+    public Task<OpenWriteView[]> OpenWrites(CancellationToken cancel) =>
+        peer.Call(HttpMethod.Get, RouterRoutes.OpenWrites, null, RouterJson.WritesOf, cancel);
+
+    public Task<OpenWriteView[]> FailWrites(FailWritesRequest request, CancellationToken cancel) =>
+        Post(
+            RouterRoutes.FailWrites,
+            JsonSerializer.SerializeToUtf8Bytes(request, ClusterJson.Default.FailWritesRequest),
+            RouterJson.WritesOf,
+            cancel
+        );
+
+    private Task<T> Post<T>(string path, byte[] json, Func<ReadOnlyMemory<byte>, T> read, CancellationToken cancel)
+    {
+        var content = new ByteArrayContent(json);
+        content.Headers.ContentType = new MediaTypeHeaderValue("application/json");
+        return peer.Call(HttpMethod.Post, path, content, read, cancel);
     }
 
     public async Task<ReadOutcome> ReadAtWriter(string index, Key key, long minRevision, CancellationToken cancel)

@@ -1,3 +1,4 @@
+using System.Text.Json;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
@@ -45,5 +46,45 @@ public static class RouterEndpoints
                         Task.WhenAll(passed.Select(p => router.ReadAtWriter(p.Index, p.Key, p.MinRevision, cancel)))
                 )
         );
+        Post(
+            RouterRoutes.Drain,
+            http =>
+                Answer(
+                    http,
+                    async (json, cancel) => RouterJson.ToJson(await router.Drain(RouterJson.StampOf(json), cancel))
+                )
+        );
+        Post(
+            RouterRoutes.FailWrites,
+            http =>
+                Answer(
+                    http,
+                    async (json, cancel) =>
+                        RouterJson.ToJson(await router.FailWrites(RouterJson.RequestOf(json), cancel))
+                )
+        );
+        app.MapGet(
+            RouterRoutes.OpenWrites,
+            (RequestDelegate)(
+                http =>
+                    PeerAnswers.Guard(
+                        http,
+                        PeerHeaders.Router,
+                        name,
+                        async () =>
+                            await PeerAnswers.Json(
+                                http,
+                                RouterJson.ToJson(await router.OpenWrites(http.RequestAborted))
+                            )
+                    )
+            )
+        );
+    }
+
+    private static async Task Answer(HttpContext http, Func<JsonElement, CancellationToken, Task<byte[]>> answer)
+    {
+        using var body = await PeerAnswers.BodyAsync(http);
+        using var document = JsonDocument.Parse(body.Memory);
+        await PeerAnswers.Json(http, await answer(document.RootElement, http.RequestAborted));
     }
 }

@@ -27,6 +27,9 @@ namespace Miroir.Server.Wire;
 [JsonSerializable(typeof(MigrationView))]
 [JsonSerializable(typeof(MigrationView[]))]
 [JsonSerializable(typeof(Route[]))]
+[JsonSerializable(typeof(OpenWritesView))]
+[JsonSerializable(typeof(OpenWriteView[]))]
+[JsonSerializable(typeof(FailWritesRequest))]
 internal sealed partial class ClusterJson : JsonSerializerContext;
 
 internal sealed class LayoutInfoJson : JsonConverter<LayoutInfo>

@@ -45,6 +45,7 @@ let private pleasing (effect: Effect) (incarnation: Guid) : Answer =
         )
     | DropStore _ -> DropAnswered Dropped
     | Inspect shards -> Inspected(Array.map (fun _ -> None) shards)
+    | AskWriter _ -> WritesOpen { Count = 0; OldestMs = 0L }
     | Wait _
     | Cancel _ -> Elapsed
 
@@ -199,6 +200,80 @@ let ``a drain that runs out of time falls back and waits to be told again`` () =
     let again, _ = held |> told (Ordered Order.Cutover)
     let complete = again |> until _.IsEnded
     Assert.That((complete.Status = Complete), Is.True)
+
+/// Draining, with the barrier confirmed and a write from before it open.
+let private stuck () =
+    let draining, _ = moving () |> told (Ordered Order.Cutover)
+    let draining = draining |> until (isAt Draining)
+
+    let asked = Transition.outstanding draining |> List.find _.Action.IsAskWriter
+
+    let told', effects =
+        draining
+        |> told (Answered(asked.Sequence, WritesOpen { Count = 2; OldestMs = 900L }))
+
+    let barriers = Transition.outstanding told' |> List.filter _.Action.IsRaiseBarrier
+
+    (told', barriers)
+    ||> List.fold (fun state barrier ->
+        state
+        |> told (Answered(barrier.Sequence, BarrierAnswered(Confirmed(Guid(1, 2s, 3s, Array.zeroCreate 8)))))
+        |> fst),
+    effects
+
+[<Test>]
+let ``a drain waits for writes from before it, and asks again`` () =
+    let waiting, effects = stuck ()
+    Assert.That(effects |> List.exists _.Action.IsAskWriter, Is.True)
+    Assert.That((waiting.Moves[0].Step = Draining), Is.True)
+    Assert.That(waiting.Moves[0].OpenWrites.Count, Is.EqualTo 2)
+    Assert.That((Safety.check waiting), Is.Empty)
+
+[<Test>]
+let ``a drain that runs out of time behind its barrier stays, says why, and goes on with the last write`` () =
+    let waiting, _ = stuck ()
+
+    let late, _ = waiting |> told (Answered(waiting.Moves[0].DrainTimer, Elapsed))
+
+    Assert.That((late.Moves[0].Step = Draining), Is.True)
+    Assert.That(Phase.ofState late, Is.EqualTo "CutoverDraining")
+    Assert.That(late.Moves[0].Reason, Does.Contain "writes list --stuck")
+    let again, effects = late |> told (Ordered Order.Cutover)
+    Assert.That((again.Moves[0].DrainTimer > 0L), Is.True, "cutover, said again, gives it as much time again")
+    Assert.That(effects |> List.exists _.Action.IsWait, Is.True)
+
+    for state in [ late; again ] do
+        let complete = state |> until _.IsEnded
+        Assert.That((complete.Status = Complete), Is.True)
+
+[<Test>]
+let ``a writer that gives no answer keeps no drain waiting`` () =
+    let mutable state, _ = stuck ()
+
+    for _ in 1..3 do
+        let asked = Transition.outstanding state |> List.find _.Action.IsAskWriter
+        state <- state |> told (Answered(asked.Sequence, Unreachable "down")) |> fst
+
+    Assert.That((state.Moves[0].Step = DeltaPass), Is.True)
+
+[<Test>]
+let ``a drain asks the writer named last`` () =
+    let waiting, _ = stuck ()
+
+    let named, _ =
+        waiting |> told (Ordered(AssignWriter(waiting.Moves[0].Source, "other", 7L)))
+
+    let publish = Transition.outstanding named |> List.find _.Action.IsPublish
+    let state, _ = named |> told (Answered(publish.Sequence, Published))
+
+    let asked =
+        Transition.outstanding state
+        |> List.choose (fun e ->
+            match e.Action with
+            | AskWriter(router, _) -> Some router
+            | _ -> None)
+
+    Assert.That((asked = [ "other" ]), Is.True, $"{asked}")
 
 [<Test>]
 let ``after the first shard has retired there is no way back`` () =

@@ -238,6 +238,8 @@ type World(random: Random, names: string[], index: IndexInfo, routes: Route[], k
                         DropAnswered Dropped
                     | true, _ -> DropAnswered NotTheSame
                     | _ -> DropAnswered AlreadyGone)
+        | AskWriter _ when random.Next 3 = 0 -> Some(Unreachable "the router is down")
+        | AskWriter _ -> Some(WritesOpen { Count = random.Next 2; OldestMs = 0L })
         | Wait _ -> Some Elapsed
         | Reconcile _
         | Cancel _ -> None
@@ -250,6 +252,7 @@ type World(random: Random, names: string[], index: IndexInfo, routes: Route[], k
         | Reconcile _ -> ReconcileAnswered(ReconcileRefused refused)
         | Publish _ -> PublishUnknown "no answer"
         | Inspect _
+        | AskWriter _
         | Wait _
         | Cancel _ -> Unreachable "no answer"
 

@@ -241,6 +241,7 @@ let answer: Gen<Answer> =
         refusal |> Gen.map (ReconcileRefused >> ReconcileAnswered)
         int64 |> Gen.map (DropStaleEpoch >> DropAnswered)
         refusal |> Gen.map (DropRefused >> DropAnswered)
+        Gen.map2 (fun count oldest -> WritesOpen { Count = count; OldestMs = oldest }) int int64
     ]
 
 let order: Gen<Order> =
@@ -264,6 +265,7 @@ let limits: Gen<Limits> =
         MaxRetryMs = n[7]
         MaxDeltaFailures = n[8]
         MaxDropFailures = n[9]
+        AwaitWrites = n[0] % 2 = 0
     })
 
 let plan: Gen<Plan> =

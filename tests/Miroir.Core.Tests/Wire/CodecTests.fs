@@ -140,7 +140,11 @@ let private storedObservations = [
                 Targets = theRoute.Targets
             }
         |]
-        Limits = Limits.Default
+        // Written before drains waited for writes.
+        Limits = {
+            Limits.Default with
+                AwaitWrites = false
+        }
     }
 
     """{"v":1,"atUnixMs":1700000000000,"event":"answered","sequence":3,"answer":"published"}""", Answered(3L, Published)
@@ -167,6 +171,8 @@ let private storedObservations = [
     )
     """{"v":1,"atUnixMs":1700000000000,"event":"answered","sequence":8,"answer":"unreachable","why":"gone"}""",
     Answered(8L, Unreachable "gone")
+    """{"v":1,"atUnixMs":1700000000000,"event":"answered","sequence":9,"answer":"writesOpen","count":2,"oldestMs":1500}""",
+    Answered(9L, WritesOpen { Count = 2; OldestMs = 1500L })
     """{"v":1,"atUnixMs":1700000000000,"event":"ordered","order":"cutover"}""", Ordered Order.Cutover
     """{"v":1,"atUnixMs":1700000000000,"event":"ordered","order":"abort","reason":"no"}""", Ordered(Order.Abort "no")
     """{"v":1,"atUnixMs":1700000000000,"event":"ordered","order":"tune","throttle":5,"drainTimeoutMs":-1}""",

@@ -183,10 +183,12 @@ public sealed class SimCluster
             var why = "has lost the lead";
             try
             {
+                var directory = new SimDirectory(_network, process);
                 var coordinator = new Coordinator(
                     _options,
                     new SimMetadata(Metadata, _network, process),
-                    new SimDirectory(_network, process),
+                    directory,
+                    directory,
                     process.Time,
                     process.Log
                 );

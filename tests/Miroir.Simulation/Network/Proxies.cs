@@ -1,4 +1,5 @@
 using Miroir.Core;
+using Miroir.Core.Cutover;
 using Miroir.Ports;
 using Miroir.Simulation.Kernel;
 
@@ -88,6 +89,36 @@ public sealed class SimPeer(SimNetwork network, SimProcess from, string name) : 
             "passed-on read",
             true,
             (service, limit) => ((IRouterPeer)service).ReadAtWriter(index, key, minRevision, limit),
+            cancel
+        );
+
+    public Task<OpenWrites> Drain(RouteStamp stamp, CancellationToken cancel) =>
+        network.Call(
+            from,
+            name,
+            $"drain {stamp}",
+            true,
+            (service, limit) => ((IRouterPeer)service).Drain(stamp, limit),
+            cancel
+        );
+
+    public Task<OpenWriteView[]> OpenWrites(CancellationToken cancel) =>
+        network.Call(
+            from,
+            name,
+            "open writes",
+            true,
+            (service, limit) => ((IRouterPeer)service).OpenWrites(limit),
+            cancel
+        );
+
+    public Task<OpenWriteView[]> FailWrites(FailWritesRequest request, CancellationToken cancel) =>
+        network.Call(
+            from,
+            name,
+            "give writes up",
+            true,
+            (service, limit) => ((IRouterPeer)service).FailWrites(request, limit),
             cancel
         );
 }

@@ -170,23 +170,6 @@ public sealed class RouterTests
     }
 
     [Test]
-    public async Task AnOpenWriteIsListedWithWhoIsMissing()
-    {
-        var (world, router) = await OwnedAsync(3);
-        await using var _ = world;
-        await WriteAsync(router, Replace("warm", "{}"));
-        var gate = new TaskCompletionSource<PutReply?>(TaskCreationOptions.RunContinuationsAsynchronously);
-        world["n1"].BeforePut = world["n2"].BeforePut = _ => gate.Task;
-        var write = WriteAsync(router, Replace("a", "{}"));
-        var open = router.OpenWrites().Single();
-        Assert.That(open.Key, Is.EqualTo(Key.Of("a")));
-        Assert.That(open.Missing, Has.Count.EqualTo(2));
-        gate.SetResult(null);
-        Assert.That(await write, Is.InstanceOf<WriteOutcome.Written>());
-        Assert.That(router.OpenWrites(), Is.Empty);
-    }
-
-    [Test]
     public async Task ListsCountsAndDeletesEverything()
     {
         var (world, router) = await OwnedAsync(3);

@@ -23,7 +23,8 @@ public static class SeedRun
             2_000,
             kernel.Pick([2, 12]),
             // Nothing is left for an operator to reclaim: what stays behind at the end is a fault.
-            1_000_000
+            1_000_000,
+            true
         );
         var options = new CoordinatorOptions { MigrationLimits = limits, ProgressEveryMs = 50 };
         return new WorldSettings(FaultProfile.Draw(kernel), options, ["n1", "n2", "n3"]);
