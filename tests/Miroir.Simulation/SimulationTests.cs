@@ -49,14 +49,14 @@ public sealed partial class SimulationTests
         try
         {
             var found = Enumerable
-                .Range(1, 30)
+                .Range(1, 100)
                 .Select(static seed => SeedRun.Run(seed, keepsStory: false))
                 .FirstOrDefault(static result =>
                     result.Wrong.ContainsKey("lost")
                     || result.Wrong.ContainsKey("stale")
                     || result.Wrong.ContainsKey("resurrected")
                 );
-            Assert.That(found, Is.Not.Null, "the first 30 seeds do not notice that the delta pass is missing");
+            Assert.That(found, Is.Not.Null, "the first 100 seeds do not notice that the delta pass is missing");
         }
         finally
         {
