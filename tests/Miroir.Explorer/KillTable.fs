@@ -1,6 +1,8 @@
 namespace Miroir.Explorer
 
 open System
+open System.IO
+open System.Text.Json
 open Miroir.Core
 
 /// A fault seeded into the protocol: which configurations are to find it, or why none can.
@@ -80,65 +82,114 @@ module KillTable =
         Mutants.activate names
 #endif
 
+    /// How the search for one fault ended.
+    type private Verdict = {
+        Fault: Fault
+        Killer: Outcome option
+        States: int64
+        Seconds: float
+    }
+
+    let private hunt (bounds: SearchBounds) (fault: Fault) : Verdict =
+        activate (fault.Name.Split '+')
+
+        let start = {
+            Fault = fault
+            Killer = None
+            States = 0L
+            Seconds = 0.0
+        }
+
+        (start, fault.In)
+        ||> List.fold (fun verdict name ->
+            if verdict.Killer.IsSome then
+                verdict
+            else
+                let setting = Configurations.all |> List.find (fun s -> s.Name = name)
+                let outcome = Search.run setting bounds
+
+                {
+                    verdict with
+                        Killer = (if outcome.Broken <> "" then Some outcome else None)
+                        States = verdict.States + outcome.States
+                        Seconds = verdict.Seconds + outcome.Seconds
+                })
+
+    let private property (o: Outcome) =
+        o.Broken.Substring(0, o.Broken.IndexOf ':')
+
+    /// Steps are numbered, in three columns.
+    let private depth (o: Outcome) =
+        o.Story
+        |> List.filter (fun line -> line.Length > 3 && Char.IsDigit line[2])
+        |> List.length
+
+    let private print (verdict: Verdict) (withStory: bool) =
+        let row (killedBy: string) (within: string) (depth: string) =
+            printfn
+                "%-48s %-15s %-14s %6s %10s %8.1f"
+                verdict.Fault.Name
+                killedBy
+                within
+                depth
+                (verdict.States.ToString "N0")
+                verdict.Seconds
+
+        match verdict.Killer with
+        | Some o ->
+            row (property o) o.Setting.Name (string (depth o))
+
+            if withStory then
+                for line in o.Story do
+                    printfn "  %s" line
+        | None ->
+            row "SURVIVES" "" ""
+
+            if verdict.Fault.Survives <> "" then
+                printfn "  because %s" verdict.Fault.Survives
+
+    let private write (file: string) (verdicts: Verdict list) =
+        let rows = [
+            for v in verdicts do
+                {|
+                    mutant = v.Fault.Name
+                    about = v.Fault.About
+                    layer = "explorer"
+                    killedBy =
+                        (match v.Killer with
+                         | Some o -> $"{property o}: {o.Setting.Name}, {depth o} steps"
+                         | None -> "")
+                    states = v.States
+                    seconds = v.Seconds
+                    survives = v.Fault.Survives
+                |}
+        ]
+
+        File.WriteAllText(file, JsonSerializer.Serialize(rows, JsonSerializerOptions(WriteIndented = true)))
+
     /// How each fault ended. 0 where each was found, or is known to survive.
-    let run (bounds: SearchBounds) (only: string option) : int =
+    let run (bounds: SearchBounds) (only: string option) (json: string option) : int =
         Coordination.judge false
 
         printfn "%-48s %-15s %-14s %6s %10s %8s" "fault" "killed by" "in" "depth" "states" "seconds"
 
-        let mutable survivors = []
-
-        for fault in faults do
-            if only.IsNone || fault.Name.Contains only.Value then
-                activate (fault.Name.Split '+')
-                let mutable killer: Outcome option = None
-                let mutable states = 0L
-                let mutable seconds = 0.0
-
-                for name in fault.In do
-                    if killer.IsNone then
-                        let setting = Configurations.all |> List.find (fun s -> s.Name = name)
-                        let outcome = Search.run setting bounds
-                        states <- states + outcome.States
-                        seconds <- seconds + outcome.Seconds
-
-                        if outcome.Broken <> "" then
-                            killer <- Some outcome
-
-                match killer with
-                | Some o ->
-                    let property = o.Broken.Substring(0, o.Broken.IndexOf ':')
-
-                    printfn
-                        "%-48s %-15s %-14s %6d %10s %8.1f"
-                        fault.Name
-                        property
-                        o.Setting.Name
-                        (List.length (o.Story |> List.filter (fun l -> l.Length > 3 && Char.IsDigit l[2])))
-                        (states.ToString "N0")
-                        seconds
-
-                    if only.IsSome then
-                        for line in o.Story do
-                            printfn "  %s" line
-                | None ->
-                    printfn
-                        "%-48s %-15s %-14s %6s %10s %8.1f"
-                        fault.Name
-                        "SURVIVES"
-                        ""
-                        ""
-                        (states.ToString "N0")
-                        seconds
-
-                    if fault.Survives = "" then
-                        survivors <- fault.Name :: survivors
-                    else
-                        printfn "  because %s" fault.Survives
+        let verdicts = [
+            for fault in faults do
+                if only.IsNone || fault.Name.Contains only.Value then
+                    let verdict = hunt bounds fault
+                    print verdict only.IsSome
+                    verdict
+        ]
 
         activate [||]
 
-        for name in List.rev survivors do
-            printfn "%s survives, and no reason is known" name
+        let survivors =
+            verdicts |> List.filter (fun v -> v.Killer.IsNone && v.Fault.Survives = "")
 
+        for v in survivors do
+            printfn "%s survives, and no reason is known" v.Fault.Name
+
+        let killed = verdicts |> List.filter _.Killer.IsSome |> List.length
+        printfn "%d faults: %d killed, %d survive" verdicts.Length killed (verdicts.Length - killed)
+        json |> Option.iter (fun file -> write file verdicts)
         if survivors.IsEmpty then 0 else 1

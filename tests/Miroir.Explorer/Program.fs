@@ -13,6 +13,8 @@ let private usage =
   --states N           at most so many states of each configuration
   --seconds N          at most so many seconds for each configuration
   --threads N          as many searchers (as many as there are cores)
+  --least N            fewer states than that, of all configurations together, are a failure
+  --json FILE          writes what was found there too
   --progress           a line for each layer
   --list               the configurations and the faults"""
 
@@ -48,7 +50,7 @@ let private run (arguments: string[]) : int =
         Report.list ()
         0
     elif has "--mutants" then
-        KillTable.run bounds (valueOf arguments "--mutant")
+        KillTable.run bounds (valueOf arguments "--mutant") (valueOf arguments "--json")
     else
         let settings =
             match valueOf arguments "--config" with
@@ -65,7 +67,17 @@ let private run (arguments: string[]) : int =
             KillTable.activate (names.Split '+')
             Coordination.judge false
 
-        Report.search bounds settings (has "--config" || has "--mutant")
+        Report.search {
+            Bounds = bounds
+            Settings = settings
+            IsPart = has "--config" || has "--mutant"
+            LeastStates =
+                (if arguments |> Array.contains "--least" then
+                     number arguments "--least" 1L
+                 else
+                     0L)
+            Json = valueOf arguments "--json"
+        }
 
 [<EntryPoint>]
 let main arguments =

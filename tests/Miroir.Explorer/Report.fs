@@ -1,6 +1,19 @@
 namespace Miroir.Explorer
 
 open System
+open System.IO
+open System.Text.Json
+
+/// What is to be searched, and what makes it a failure beside a broken promise.
+type SearchOrder = {
+    Bounds: SearchBounds
+    Settings: Setting list
+    /// Not everything that is to happen sometimes can happen in them.
+    IsPart: bool
+    LeastStates: int64
+    /// Where the result is written as JSON too.
+    Json: string option
+}
 
 /// What is printed.
 [<RequireQualifiedAccess>]
@@ -67,11 +80,35 @@ module Report =
     let private names (all: Sometimes seq) =
         all |> Seq.map string |> String.concat ", "
 
+    let private write (file: string) (outcomes: Outcome list) (missed: Sometimes[]) =
+        let result = {|
+            states = outcomes |> List.sumBy _.States
+            seconds = outcomes |> List.sumBy _.Seconds
+            isExhausted = outcomes |> List.forall _.IsExhausted
+            never = missed |> Array.map string
+            configurations = [
+                for o in outcomes do
+                    {|
+                        name = o.Setting.Name
+                        about = o.Setting.About
+                        bounds = bounds o.Setting
+                        states = o.States
+                        steps = o.Steps
+                        depth = o.Depth
+                        seconds = o.Seconds
+                        isExhausted = o.IsExhausted
+                        broken = o.Broken
+                    |}
+            ]
+        |}
+
+        File.WriteAllText(file, JsonSerializer.Serialize(result, JsonSerializerOptions(WriteIndented = true)))
+
     /// 0 where everything held, and everything that is to happen happened.
-    let search (limits: SearchBounds) (settings: Setting list) (isPart: bool) : int =
+    let search (order: SearchOrder) : int =
         let outcomes = [
-            for setting in settings do
-                let o = Search.run setting limits
+            for setting in order.Settings do
+                let o = Search.run setting order.Bounds
                 outcome o
                 o
         ]
@@ -107,7 +144,17 @@ module Report =
         if missed.Length > 0 then
             printfn "sometimes NEVER reached: %s" (names missed)
 
-        if not broken.IsEmpty || (missed.Length > 0 && not isPart) then
+        if states < order.LeastStates then
+            let least = order.LeastStates.ToString "N0"
+            printfn "fewer than the %s states that are to be seen" least
+
+        order.Json |> Option.iter (fun file -> write file outcomes missed)
+
+        if
+            not broken.IsEmpty
+            || (missed.Length > 0 && not order.IsPart)
+            || states < order.LeastStates
+        then
             1
         else
             0

@@ -57,7 +57,8 @@ module Safety =
         | Undoing, Some(Stage.Copying | Joint | Switched) -> true
         | (Closing | Cleaning | Finished), Some Retired -> not state.Plan.KeepsLayout
         | (Closing | Cleaning | Finished), Some Owned -> state.Plan.KeepsLayout
-        | Finished, None -> state.Status = Complete
+        // The ended route is taken out; the publish of another writer may still be awaited.
+        | Finished, None -> state.Status = Completing || state.Status = Complete
         | _ -> false
 
     let private ofMove (state: State) (move: Move) : string list =
