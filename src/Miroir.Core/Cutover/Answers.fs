@@ -103,7 +103,9 @@ module internal Answers =
 
     let private barrier (d: Draft) i replica kind answer (confirmed: Guid -> unit) =
         match answer with
-        | BarrierAnswered(Confirmed incarnation) -> confirmed incarnation
+        // No proof may name a store that says of itself that it is none.
+        | BarrierAnswered(Confirmed incarnation) when incarnation <> Guid.Empty -> confirmed incarnation
+        | BarrierAnswered(Confirmed _) -> d.Fail i replica kind "the node names no incarnation of its store"
         | BarrierAnswered ConfirmedNotServing ->
             d.Fail i replica kind "the barrier stands, but the store does not serve"
         | BarrierAnswered(BarrierAbove epoch) -> d.Fail i replica kind $"the barrier stands at epoch {epoch} already"

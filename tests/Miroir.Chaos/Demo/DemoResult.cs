@@ -24,6 +24,7 @@ internal sealed record DemoResult
     public required int Checked { get; init; }
     public required Classification Verdict { get; init; }
     public required string Killed { get; init; }
+    public required string Outage { get; init; }
     public required IReadOnlyList<(string Name, long PeakBytes)> PeakBytes { get; init; }
 
     private long DeltaCopied => Watch.View.GetProperty("deltaCopied").GetInt64();
@@ -75,6 +76,8 @@ internal sealed record DemoResult
         Row("refused, sent again", $"{Refused:N0}; outcome unknown to its client {Unknown:N0}");
         if (Killed != "")
             Row("killed", Killed);
+        if (Outage != "")
+            Row("outage", Outage);
         var writes = Samples.Where(s => s.IsWrite).ToList();
         Row("writes before", LatencySummary.Of(writes.Where(s => s.EndMs < StartedMs)).ToString());
         Row(

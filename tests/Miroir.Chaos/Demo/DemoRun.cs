@@ -19,6 +19,7 @@ internal sealed class DemoRun(DemoOptions options, TextWriter output)
     /// <summary>Operations beside the copy before the cutover begins; waited for half a minute at most.</summary>
     private const int EnoughBeforeCutover = 9_000;
 
+    private Outage? _outage;
     private readonly Stopwatch _clock = Stopwatch.StartNew();
     private readonly SocketsHttpHandler _handler = new()
     {
@@ -128,6 +129,7 @@ internal sealed class DemoRun(DemoOptions options, TextWriter output)
             Checked = entries.Length,
             Verdict = verdict,
             Killed = killed,
+            Outage = _outage?.Describe(samples) ?? "",
             PeakBytes = cluster.Processes.Select(p => (p.Name, p.PeakBytes)).ToList(),
         };
         result.Print(output);
@@ -181,6 +183,8 @@ internal sealed class DemoRun(DemoOptions options, TextWriter output)
             _ => cluster.Nodes[0],
         };
         var point = $"after-first-switched ({watch.Stages.Count(s => s == "Switched")} of {options.OldShards})";
+        if (options.Kill == "router")
+            _outage = Outage.Of(victim.Name, await watch.GetAsync($"/_miroir/indexes/{Index}/routes"), Now);
         Say($"SIGKILL {victim.Name} at {point}");
         // The migration goes on, and is watched, while the victim is away.
         var watching = watch.UntilAsync(id, HasEnded, TimeSpan.FromSeconds(90));

@@ -83,7 +83,9 @@ internal sealed class Workload(
         var entry = history.Invoke(number + 1, operation);
         var reply = await send();
         history.Complete(entry, reply);
-        _samples.Enqueue(new(started, clock.Elapsed.TotalMilliseconds, kind != "read"));
+        _samples.Enqueue(
+            new(started, clock.Elapsed.TotalMilliseconds, kind != "read", operation.Key, reply.Outcome == Outcome.Ok)
+        );
         _byKind.AddOrUpdate(kind, 1, (_, n) => n + 1);
     }
 
