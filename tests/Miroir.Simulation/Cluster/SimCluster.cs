@@ -42,8 +42,18 @@ public sealed class SimCluster
         _profile = profile;
         _options = options;
         _seed = [.. seedNodes.Select(name => new NodeInfo(name, Address(name), "", 1, 0, NodeRole.Active))];
-        Metadata.OnWrite = Tell;
+        Metadata.OnWrite = (key, value) =>
+        {
+            Tell(key, value);
+            Published(key, value);
+        };
     }
+
+    /// <summary>Called in the kernel with each key of the metadata that is put, and null where it is deleted.</summary>
+    public event Action<string, byte[]?> Published = static (_, _) => { };
+
+    /// <summary>Whether a put, at a node, is to wait for as long as that is so.</summary>
+    public Func<string, PutCommand, bool> HoldPut { get; set; } = static (_, _) => false;
 
     public MetadataDisk Metadata { get; } = new();
 
@@ -118,7 +128,7 @@ public sealed class SimCluster
         process.Post(() =>
         {
             var memory = new MemoryNodeStore(process.Entropy, disk);
-            var syncing = new SyncingStore(memory, process, _network);
+            var syncing = new SyncingStore(memory, process, _network, put => HoldPut(name, put));
             var store = new FaultyNodeStore(syncing, PlanOf(name), process.Entropy, process.Time);
             _stores.Add((name, store));
             var options = new NodeOptions(name, "simulated") { PageEntries = 8 };

@@ -10,11 +10,23 @@ namespace Miroir.Simulation.Cluster;
 /// once at its end, and none of it where the process dies before. So a crash leaves some of a call's stores written and
 /// others not. A sync may also fail: the transaction is then there or not, and nobody can tell.
 /// </summary>
-public sealed class SyncingStore(INodeStore inner, SimProcess process, SimNetwork network) : INodeStore
+public sealed class SyncingStore(
+    INodeStore inner,
+    SimProcess process,
+    SimNetwork network,
+    Func<PutCommand, bool> isHeld
+) : INodeStore
 {
+    private static readonly TimeSpan HeldFor = TimeSpan.FromMilliseconds(20);
+
     public async Task<PutReply[]> Put(IReadOnlyList<PutCommand> commands, CancellationToken cancel)
     {
         var replies = new PutReply[commands.Count];
+        var isLate = commands.Any(isHeld);
+        while (commands.Any(isHeld))
+        {
+            await Task.Delay(HeldFor, process.Time);
+        }
         foreach (var store in Enumerable.Range(0, commands.Count).GroupBy(i => commands[i].Store))
         {
             int[] places = [.. store];
@@ -22,6 +34,10 @@ public sealed class SyncingStore(INodeStore inner, SimProcess process, SimNetwor
             var written = await Transaction(puts.Length, () => inner.Put(puts, cancel));
             for (var i = 0; i < places.Length; i++)
             {
+                if (isLate && written[i].IsStaleEpoch)
+                {
+                    network.Count("late put refused");
+                }
                 replies[places[i]] = written[i];
             }
         }

@@ -6,7 +6,7 @@ public sealed record SeedResult(long Seed)
     /// <summary>What was wrong, for a person; empty where nothing was.</summary>
     public required IReadOnlyList<string> Violations { get; init; }
 
-    /// <summary>By class: lost, stale, resurrected, duplicated, orphaned, undecided; and wedged, leftover, escaped, failed.</summary>
+    /// <summary>By class: lost, stale, resurrected, duplicated, orphaned, undecided; and wedged, leftover, escaped, failed, vacuous.</summary>
     public required IReadOnlyDictionary<string, long> Wrong { get; init; }
 
     public required IReadOnlyDictionary<string, long> Faults { get; init; }
@@ -16,6 +16,10 @@ public sealed record SeedResult(long Seed)
     public required long Aborted { get; init; }
     public required long FellBack { get; init; }
     public required long DeltaCopied { get; init; }
+
+    /// <summary>Of all migrations, in the order in which they were first passed.</summary>
+    public required IReadOnlyList<string> Phases { get; init; }
+
     public required TimeSpan VirtualTime { get; init; }
     public required long Steps { get; init; }
     public required ulong TraceHash { get; init; }

@@ -63,6 +63,15 @@ public sealed class SimClient(
         IsDone = true;
     }
 
+    /// <summary>So many documents written as fast as they are answered.</summary>
+    public async Task BurstAsync(int writes)
+    {
+        for (var left = writes; left > 0; left -= 8)
+        {
+            await WriteAsync([.. Enumerable.Range(0, Math.Min(left, 8)).Select(_ => AnyWrite())]);
+        }
+    }
+
     /// <summary>Replaces each document once.</summary>
     public async Task LoadAsync(IReadOnlyList<string> keys)
     {
@@ -174,6 +183,7 @@ public sealed class SimClient(
     {
         var entries = Array.ConvertAll(operations, operation => _history.Invoke(number, operation));
         var commands = Array.ConvertAll(operations, Command);
+        index.Written += operations.Length;
         using var limit = Patience();
         WriteOutcome[] outcomes = [];
         var unanswered = Reply.Unknown();
@@ -241,7 +251,7 @@ public sealed class SimClient(
 
     private string AnyKey()
     {
-        if (habits.Cold.Count > 0 && _entropy.NextDouble() >= habits.Heat)
+        if (habits.Hot.Count == 0 || (habits.Cold.Count > 0 && _entropy.NextDouble() >= habits.Heat))
         {
             return Pick(habits.Cold);
         }

@@ -7,5 +7,8 @@ public sealed record SimIndex(string Uid, int Shards, int Replication)
 {
     public History History { get; } = new();
 
+    /// <summary>Documents that clients have written or deleted, one by one, whatever became of it.</summary>
+    public long Written { get; set; }
+
     public ListChecks Lists { get; } = new();
 }

@@ -52,12 +52,48 @@ public sealed class SimOperator(SimKernel kernel, SimNetwork network, SimProcess
         }
     }
 
-    public async Task AddNodeAsync(string name)
+    /// <param name="weight">How much it takes, compared with the others, which have 1.</param>
+    public async Task AddNodeAsync(string name, double weight = 1)
     {
         await Order(
             $"add {name}",
-            (admin, cancel) => admin.AddNode(new AddNodeRequest(name, SimCluster.Address(name), "", 1, 0), cancel)
+            (admin, cancel) => admin.AddNode(new AddNodeRequest(name, SimCluster.Address(name), "", weight, 0), cancel)
         );
+    }
+
+    /// <summary>Starts the migration of an index onto the nodes that there are, until it has been started.</summary>
+    public async Task StartReshardAsync(SimIndex index)
+    {
+        var request = new StartReshardRequest(index.Uid, 0, 0, false);
+        while (true)
+        {
+            await Order($"reshard {index.Uid}", (admin, cancel) => admin.StartReshard(request, cancel));
+            if (await ViewsAsync() is { } views && views.Any(view => view.Index == index.Uid))
+            {
+                return;
+            }
+            await Rest(100);
+        }
+    }
+
+    /// <summary>Says cutover to every migration that waits for it.</summary>
+    public async Task CutoverAsync()
+    {
+        foreach (var view in (await ViewsAsync() ?? []).Where(view => view.ReadyForCutover))
+        {
+            await Order(
+                $"cutover of {view.Index}",
+                (admin, cancel) => admin.Cutover(new MigrationSelector(view.Id, ""), cancel)
+            );
+        }
+    }
+
+    /// <summary>Every migration as it is now; null where no answer came.</summary>
+    public async Task<MigrationView[]?> ViewsAsync()
+    {
+        var views = await Ask("migrations", (admin, cancel) => admin.Migrations(cancel));
+        Remember(views ?? []);
+        return views;
     }
 
     /// <summary>Starts migrations of an index and meddles with them until the time has come.</summary>
@@ -121,10 +157,8 @@ public sealed class SimOperator(SimKernel kernel, SimNetwork network, SimProcess
         var until = process.Time.GetTimestamp() + within.Ticks;
         while (process.Time.GetTimestamp() < until)
         {
-            var views = await Ask("migrations", (admin, cancel) => admin.Migrations(cancel));
-            if (views is not null)
+            if (await ViewsAsync() is { } views)
             {
-                Remember(views);
                 if (views.All(v => v.FinishedAtUnixMs != 0))
                 {
                     return true;
@@ -153,11 +187,10 @@ public sealed class SimOperator(SimKernel kernel, SimNetwork network, SimProcess
 
     private async Task<MigrationView?> NewestAsync(SimIndex index)
     {
-        if (await Ask("migrations", (admin, cancel) => admin.Migrations(cancel)) is not { } views)
+        if (await ViewsAsync() is not { } views)
         {
             return null;
         }
-        Remember(views);
         return views.LastOrDefault(view => view.Index == index.Uid) ?? Done;
     }
 

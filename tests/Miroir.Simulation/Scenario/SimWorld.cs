@@ -219,6 +219,7 @@ public sealed class SimWorld
             Aborted = views.Count(v => v.Status == "Aborted"),
             FellBack = views.Sum(v => v.Shards.Count(s => s.Attempt > 1)),
             DeltaCopied = views.Sum(v => v.DeltaCopied),
+            Phases = [.. views.SelectMany(v => v.Timeline.Select(step => step.Phase)).Distinct(StringComparer.Ordinal)],
             VirtualTime = TimeSpan.FromTicks(Kernel.Now),
             Steps = Kernel.Steps,
             TraceHash = Trace.Hash,

@@ -1,11 +1,14 @@
 using System.Diagnostics;
 using Miroir.Core;
+using Miroir.Simulation.Chaos;
 
 namespace Miroir.Simulation.Scenario;
 
 /// <summary>The simulator's command line. Exit code 0: nothing wrong; 1: something was; 2: not understood.</summary>
 public static class SimulateCommand
 {
+    private const long SeedsOfAScenario = 5;
+
     public static int Run(string[] args)
     {
         SimulateOptions options;
@@ -29,19 +32,26 @@ public static class SimulateCommand
             return 2;
 #endif
         }
-        return options.Seed is { } seed ? One(seed, options.IsQuiet) : Many(options);
+        return options switch
+        {
+            { Seed: { } seed, Scenarios: [var scenario, ..] } => One(
+                ChaosRun.Run(scenario.AtMost(options.Size), seed, !options.IsQuiet)
+            ),
+            { Seed: { } seed } => One(SeedRun.Run(seed, !options.IsQuiet)),
+            { Scenarios.Count: > 0 } => Scenarios(options),
+            _ => Many(options),
+        };
     }
 
-    private static int One(long seed, bool isQuiet)
+    private static int One(SeedResult result)
     {
-        var result = SeedRun.Run(seed, !isQuiet);
         foreach (var line in result.Story)
         {
             Console.WriteLine(line);
         }
         Tell(result);
         Console.WriteLine(
-            $"seed {seed}: trace {result.TraceHash:x16}, {result.Steps} steps, {result.Operations} operations, {result.VirtualTime.TotalSeconds:0.0} virtual seconds, {result.Completed} migrations complete, {result.Aborted} aborted, {result.FellBack} shards fell back, {result.DeltaCopied} documents by delta passes"
+            $"seed {result.Seed}: trace {result.TraceHash:x16}, {result.Steps} steps, {result.Operations} operations, {result.VirtualTime.TotalSeconds:0.0} virtual seconds, {result.Completed} migrations complete, {result.Aborted} aborted, {result.FellBack} shards fell back, {result.DeltaCopied} documents by delta passes"
         );
         return result.IsRight ? 0 : 1;
     }
@@ -52,6 +62,35 @@ public static class SimulateCommand
         {
             Console.WriteLine($"seed {result.Seed}: {violation}\n");
         }
+    }
+
+    private static int Scenarios(SimulateOptions options)
+    {
+        List<ChaosResult> results = [];
+        foreach (var scenario in options.Scenarios)
+        {
+            var played = scenario.AtMost(options.Size);
+            List<SeedResult> runs = [];
+            SeedBatch.Run(
+                options.From,
+                options.Seeds ?? SeedsOfAScenario,
+                options.Workers,
+                static () => false,
+                seed => ChaosRun.Run(played, seed, false),
+                result =>
+                {
+                    runs.Add(result);
+                    Tell(result);
+                }
+            );
+            results.Add(ChaosResult.Of(scenario, played, runs));
+            Console.WriteLine(results[^1].Tell());
+        }
+        if (options.Json != "")
+        {
+            new SimulationReport { Scenarios = results }.Write(options.Json);
+        }
+        return results.TrueForAll(result => result.IsRight) ? 0 : 1;
     }
 
     private static int Many(SimulateOptions options)

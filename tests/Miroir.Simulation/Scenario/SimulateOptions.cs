@@ -1,13 +1,21 @@
 using System.Globalization;
+using Miroir.Simulation.Chaos;
 
 namespace Miroir.Simulation.Scenario;
 
 /// <summary>What the simulator's command line asks for.</summary>
 public sealed record SimulateOptions
 {
-    public const string Usage =
-        "usage: simulate --seeds N [--from S] [--seconds T] [--workers W] [--mutant NAME] [--json FILE]   many seeds\n"
-        + "       simulate --seed N [--mutant NAME] [--quiet]                                             one, with its story";
+    public const string Usage = """
+        usage: simulate --seeds N [--from S] [--seconds T]    many seeds
+               simulate --seed N [--quiet]                    one, with its story
+               simulate --scenarios [--seeds N] [--size N]    every named scenario, under some seeds each
+               simulate --scenario NAME [--seeds N] [--size N] [--seed N]
+        also:  --workers W   threads, each with runs of its own
+               --json FILE   what was found, for other programs
+               --mutant NAME a fault seeded into the protocol (Debug builds)
+               --size N      documents, and writes, of a scenario at most; 0: as many as it is to have
+        """;
 
     /// <summary>How many seeds; null: none.</summary>
     public long? Seeds { get; private init; }
@@ -25,6 +33,12 @@ public sealed record SimulateOptions
     public long? Seed { get; private init; }
 
     public bool IsQuiet { get; private init; }
+
+    /// <summary>The named scenarios that are wanted.</summary>
+    public IReadOnlyList<ChaosScenario> Scenarios { get; private init; } = [];
+
+    /// <summary>Documents, and writes, of a scenario at most.</summary>
+    public int Size { get; private init; } = 5_000;
 
     /// <summary>The fault seeded into the protocol; "": none.</summary>
     public string Mutant { get; private init; } = "";
@@ -56,12 +70,18 @@ public sealed record SimulateOptions
                 "--workers" => options with { Workers = (int)Math.Min(Number(1), Environment.ProcessorCount) },
                 "--seed" => options with { Seed = Number(0) },
                 "--quiet" => options with { IsQuiet = true },
+                "--scenarios" => options with { Scenarios = ChaosScenarios.All },
+                "--scenario" => options with { Scenarios = [ChaosScenarios.Named(Value())] },
+                "--size" => options with
+                {
+                    Size = Number(0) is > 0 and var size and < int.MaxValue ? (int)size : int.MaxValue,
+                },
                 "--mutant" => options with { Mutant = Value() },
                 "--json" => options with { Json = Value() },
                 _ => throw new FormatException($"'{name}' is not understood here"),
             };
         }
-        return options.Seed is null && options.Seeds is null
+        return options.Seed is null && options.Seeds is null && options.Scenarios.Count == 0
             ? throw new FormatException("nothing to simulate was given")
             : options;
     }

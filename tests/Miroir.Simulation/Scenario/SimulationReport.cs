@@ -1,6 +1,7 @@
 using System.ComponentModel;
 using System.Diagnostics;
 using System.Text.Json;
+using Miroir.Simulation.Chaos;
 
 namespace Miroir.Simulation.Scenario;
 
@@ -26,6 +27,7 @@ public sealed record SimulationReport
 
     public IReadOnlyList<long> WrongSeeds { get; init; } = [];
     public double SeedsPerHour { get; init; }
+    public IReadOnlyList<ChaosResult> Scenarios { get; init; } = [];
 
     public void Write(string path) => File.WriteAllText(path, JsonSerializer.Serialize(this, Shape));
 

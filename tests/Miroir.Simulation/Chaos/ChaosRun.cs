@@ -1,0 +1,142 @@
+using Miroir.Core.Cutover;
+using Miroir.Ports;
+using Miroir.Runtime.Coordination;
+using Miroir.Simulation.Cluster;
+using Miroir.Simulation.Kernel;
+using Miroir.Simulation.Network;
+using Miroir.Simulation.Scenario;
+using Miroir.Stores.Memory;
+
+namespace Miroir.Simulation.Chaos;
+
+/// <summary>One scenario under one seed: load, migrate under writes, cut over, heal, judge.</summary>
+public sealed class ChaosRun
+{
+    private const string NewNode = "new";
+    private const int DrainTimeoutMs = 3_000;
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(5);
+
+    private readonly ChaosScenario _scenario;
+    private readonly SimWorld _world;
+    private readonly SimOperator _operator;
+    private readonly ChaosEvents _events;
+    private readonly List<SimClient> _clients = [];
+    private bool _areOver;
+
+    private ChaosRun(ChaosScenario scenario, SimWorld world)
+    {
+        _scenario = scenario;
+        _world = world;
+        _operator = world.Operator;
+        _events = new ChaosEvents(scenario, world, NewNode);
+    }
+
+    public static SeedResult Run(ChaosScenario scenario, long seed, bool keepsStory) =>
+        SimWorld.Play(
+            seed,
+            keepsStory,
+            kernel => Settings(scenario, kernel),
+            world => new ChaosRun(scenario, world).PlayAsync()
+        );
+
+    private static string[] OldNodes(ChaosScenario scenario) =>
+        [.. Enumerable.Range(1, scenario.OldNodes).Select(i => $"old{i}")];
+
+    private static WorldSettings Settings(ChaosScenario scenario, SimKernel kernel)
+    {
+        var limits = new Limits(0, 4, 2, 4, DrainTimeoutMs, 0, 50, 2_000, 12, 1_000_000, true);
+        var options = new CoordinatorOptions { MigrationLimits = limits, ProgressEveryMs = 50 };
+        return new WorldSettings(new FaultProfile { MaxSkewMs = kernel.Pick([0, 5_000]) }, options, OldNodes(scenario));
+    }
+
+    private async Task PlayAsync()
+    {
+        _world.StartAll([.. OldNodes(_scenario), NewNode]);
+        for (var i = 1; i <= _scenario.Indexes; i++)
+        {
+            await LoadAsync(await _world.CreateIndexAsync($"docs{i}", _scenario.Shards, _scenario.Replication));
+        }
+        // So heavy that one copy of every shard goes there.
+        await _operator.AddNodeAsync(NewNode, 1e12);
+        _world.Disasters.Begin();
+        _world.Cluster.PlanDisks(node => Plan(node, _scenario.Failing));
+
+        foreach (var index in _world.Indexes)
+        {
+            await _operator.StartReshardAsync(index);
+        }
+        await UntilAsync("every shard is copied", view => view.ReadyForCutover);
+        await _world.UntilAsync(() => _world.Indexes.All(index => index.Written >= _scenario.Writes));
+
+        _world.Cluster.PlanDisks(node => Plan(node, _scenario.FailingAtBoundary ?? _scenario.Failing));
+        await _events.BeforeCutoverAsync();
+        var boundary = _world.Indexes.Select(index => Burst(index, _scenario.BoundaryWrites)).ToList();
+        await _operator.CutoverAsync();
+        // A shard that fell back waits until cutover is said again.
+        await UntilAsync("the migration has ended", view => view.FinishedAtUnixMs != 0, _operator.CutoverAsync);
+        await Task.WhenAll(boundary);
+
+        _world.Disasters.Heal();
+        await _operator.Rest(200);
+        _areOver = true;
+        await _events.AfterHealingAsync();
+        await _world.FinishAsync(_clients);
+        ChaosChecks.Judge(_scenario, _world, NewNode);
+        _events.Judge();
+    }
+
+    private FaultPlan Plan(string node, IReadOnlyList<double> failing) =>
+        node != NewNode
+            ? FaultPlan.None
+            : new FaultPlan
+            {
+                RefusePutInto = store => failing[store.Shard % failing.Count],
+                OnlyMigrationStores = true,
+            };
+
+    private async Task LoadAsync(SimIndex index)
+    {
+        string[] loaded = [.. Enumerable.Range(1, _scenario.Documents).Select(i => $"doc{i}")];
+        // One in five is inserted later.
+        string[] all = [.. loaded, .. Enumerable.Range(1, _scenario.Documents / 4).Select(i => $"late{i}")];
+        var habits = new ClientHabits
+        {
+            Cold = all,
+            Reads = 0.15,
+            ThinkMs = _scenario.ThinkMs,
+        };
+        await Task.WhenAll(loaded.Chunk(200).Select(chunk => _world.Client(index, habits).LoadAsync(chunk)));
+        for (var i = 0; i < 6; i++)
+        {
+            var client = _world.Client(index, habits);
+            _clients.Add(client);
+            _world.Spawn(client, () => _areOver);
+        }
+        _events.OnBurst += writes => _world.Spawn(() => _world.Client(index, habits).BurstAsync(writes));
+    }
+
+    private Task Burst(SimIndex index, int writes)
+    {
+        var habits = new ClientHabits { Cold = [.. Enumerable.Range(1, _scenario.Documents).Select(i => $"doc{i}")] };
+        return _world.Client(index, habits).BurstAsync(writes);
+    }
+
+    private async Task UntilAsync(string what, Func<MigrationView, bool> isSo, Func<Task>? meanwhile = null)
+    {
+        var until = _world.Kernel.Now + Patience.Ticks;
+        while (_world.Kernel.Now < until)
+        {
+            await _operator.Rest(50);
+            await _events.MeanwhileAsync();
+            if (meanwhile is not null)
+            {
+                await meanwhile();
+            }
+            if (await _operator.ViewsAsync() is { } views && views.Length == _scenario.Indexes && views.All(isSo))
+            {
+                return;
+            }
+        }
+        _world.Findings.Add("wedged", $"it did not come about within {Patience.TotalMinutes} minutes that {what}");
+    }
+}
