@@ -25,6 +25,9 @@ public sealed record ChaosResult
 
     public required IReadOnlyList<long> WrongSeeds { get; init; }
 
+    /// <summary>How to run it again; a seed is still to be added.</summary>
+    public required string Replay { get; init; }
+
     public bool IsRight => WrongSeeds.Count == 0;
 
     public static ChaosResult Of(ChaosScenario asked, ChaosScenario played, IReadOnlyList<SeedResult> runs)
@@ -52,6 +55,7 @@ public sealed record ChaosResult
                         CultureInfo.InvariantCulture,
                         $"{played.Writes:n0} of {asked.Writes:n0} writes, {played.Documents:n0} of {asked.Documents:n0} documents"
                     ),
+            Replay = $"simulate --scenario {asked.Name} --size {Math.Max(played.Writes, played.Documents)}",
             WrongSeeds = [.. runs.Where(run => !run.IsRight).Select(run => run.Seed).Order()],
         };
     }
@@ -75,9 +79,7 @@ public sealed record ChaosResult
         ];
         if (!IsRight)
         {
-            lines.Add(
-                $"  replay  simulate --scenario {Name} --seed {WrongSeeds[0]}; wrong: {string.Join(", ", WrongSeeds)}"
-            );
+            lines.Add($"  replay  {Replay} --seed {WrongSeeds[0]}; wrong: {string.Join(", ", WrongSeeds)}");
         }
         return string.Join(Environment.NewLine, lines);
     }

@@ -1,3 +1,5 @@
+using System.Text;
+using Miroir.Core;
 using Miroir.Core.Cutover;
 using Miroir.Ports;
 using Miroir.Runtime.Coordination;
@@ -14,6 +16,7 @@ public sealed class ChaosRun
 {
     private const string NewNode = "new";
     private const int DrainTimeoutMs = 3_000;
+    private static readonly TimeSpan WritingLimit = TimeSpan.FromHours(12);
     private static readonly TimeSpan Patience = TimeSpan.FromMinutes(5);
 
     private readonly ChaosScenario _scenario;
@@ -36,7 +39,8 @@ public sealed class ChaosRun
             seed,
             keepsStory,
             kernel => Settings(scenario, kernel),
-            world => new ChaosRun(scenario, world).PlayAsync()
+            world => new ChaosRun(scenario, world).PlayAsync(),
+            (long)XxHash64.hash(0, Encoding.UTF8.GetBytes(scenario.Name))
         );
 
     private static string[] OldNodes(ChaosScenario scenario) =>
@@ -66,7 +70,13 @@ public sealed class ChaosRun
             await _operator.StartReshardAsync(index);
         }
         await UntilAsync("every shard is copied", view => view.ReadyForCutover);
-        await _world.UntilAsync(() => _world.Indexes.All(index => index.Written >= _scenario.Writes));
+        // From here on, what the new node refuses is copied by nothing but the delta pass.
+        var before = _world.Indexes.ToDictionary(index => index.Uid, index => index.Written, StringComparer.Ordinal);
+        bool AreWritten() => _world.Indexes.All(index => index.Written - before[index.Uid] >= _scenario.Writes);
+        if (!await _world.UntilAsync(AreWritten, WritingLimit))
+        {
+            _world.Findings.Add("wedged", $"{_scenario.Writes} documents were not written in time");
+        }
 
         _world.Cluster.PlanDisks(node => Plan(node, _scenario.FailingAtBoundary ?? _scenario.Failing));
         await _events.BeforeCutoverAsync();

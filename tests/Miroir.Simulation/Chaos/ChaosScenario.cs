@@ -50,6 +50,7 @@ public sealed record ChaosScenario(string Name, string About)
         {
             Documents = Math.Min(Documents, most),
             Writes = Math.Min(Writes, most),
+            BoundaryWrites = Math.Min(BoundaryWrites, most),
         };
 }
 

@@ -10,7 +10,7 @@ namespace Miroir.Simulation.Scenario;
 /// <summary>What a run is played in: a cluster, its operator, its indexes, its disasters, and what was found wrong.</summary>
 public sealed class SimWorld
 {
-    private static readonly TimeSpan Limit = TimeSpan.FromMinutes(30);
+    private static readonly TimeSpan Limit = TimeSpan.FromHours(24);
     private static readonly TimeSpan HealingLimit = TimeSpan.FromMinutes(3);
 
     // Longer than the latest message, and what it may set off, can take: an order given before the healing.
@@ -20,11 +20,11 @@ public sealed class SimWorld
     private readonly List<SimIndex> _indexes = [];
     private int _clients;
 
-    private SimWorld(long seed, bool keepsStory, Func<SimKernel, WorldSettings> draw)
+    private SimWorld(long seed, long salt, bool keepsStory, Func<SimKernel, WorldSettings> draw)
     {
         Seed = seed;
         Trace = new Trace(keepsStory);
-        Kernel = new SimKernel(seed, Trace);
+        Kernel = new SimKernel(seed ^ salt, Trace);
         Network = new SimNetwork(Kernel);
         var settings = draw(Kernel);
         Cluster = new SimCluster(Kernel, Network, settings.Profile, settings.Coordinator, settings.SeedNodes);
@@ -45,11 +45,13 @@ public sealed class SimWorld
     public IReadOnlyList<SimIndex> Indexes => _indexes;
 
     /// <summary>Plays one run from beginning to end, and judges it.</summary>
+    /// <param name="salt">So that the same seed makes something else of each kind of run.</param>
     public static SeedResult Play(
         long seed,
         bool keepsStory,
         Func<SimKernel, WorldSettings> draw,
-        Func<SimWorld, Task> play
+        Func<SimWorld, Task> play,
+        long salt = 0
     )
     {
         // A test runner's context would take continuations to other threads, past the simulation's own scheduler.
@@ -57,7 +59,7 @@ public sealed class SimWorld
         SynchronizationContext.SetSynchronizationContext(null);
         try
         {
-            var world = new SimWorld(seed, keepsStory, draw);
+            var world = new SimWorld(seed, salt, keepsStory, draw);
             world.Run(play);
             return world.Conclude();
         }
@@ -73,7 +75,7 @@ public sealed class SimWorld
         _process.Post(() => work = play(this));
         if (!Kernel.RunUntil(() => work.IsCompleted && Kernel.Steps > 0, Limit))
         {
-            Findings.Add("wedged", $"the run did not end within {Limit.TotalMinutes} virtual minutes");
+            Findings.Add("wedged", $"the run did not end within {Limit.TotalHours} virtual hours");
         }
         if (work.IsFaulted)
         {
@@ -168,10 +170,10 @@ public sealed class SimWorld
     private static string Describe(MigrationView view) =>
         $"{view.Id} {view.Status} {view.Phase} {view.Reason}: {string.Join(", ", view.Shards.Select(s => $"shard {s.Shard} {s.Stage}@{s.Epoch} {s.State} {s.Reason}"))}";
 
-    /// <summary>False where it is not so within the limit of healing.</summary>
-    public async Task<bool> UntilAsync(Func<bool> isSo)
+    /// <summary>False where it is not so within the limit: by default, that of healing.</summary>
+    public async Task<bool> UntilAsync(Func<bool> isSo, TimeSpan? limit = null)
     {
-        var until = Kernel.Now + HealingLimit.Ticks;
+        var until = Kernel.Now + (limit ?? HealingLimit).Ticks;
         while (!isSo())
         {
             if (Kernel.Now > until)
