@@ -12,6 +12,10 @@ type UnreachableException(peer: string, why: string, inner: exn | null) =
     new(peer, why) = UnreachableException(peer, why, null)
     member _.Peer = peer
 
+/// Nobody took the connection: what was asked has certainly not happened.
+type NotSentException(peer: string, why: string, inner: exn | null) =
+    inherit UnreachableException(peer, why, inner)
+
 /// One data node as the others see it. In one process it is the node itself; on the wire, a client; in the
 /// simulator, either behind a network that delays, loses and repeats. Every call ends by its token's limit and
 /// throws UnreachableException where no answer came.
@@ -122,7 +126,8 @@ and [<Sealed>] AdminReply<'T> private (isOk: bool, value: 'T, code: string, mess
     static member Error(code: string, message: string) =
         AdminReply<'T>(false, Unchecked.defaultof<'T>, code, message)
 
-/// Another router. Throws UnreachableException where no answer came: the writes are then Unknown.
+/// Another router. Throws UnreachableException where no answer came: the writes are then Unknown, but after a
+/// NotSentException certainly not written.
 type IRouterPeer =
     /// Each write at its shard's writer, which must be that router at a table of at least `minRevision`.
     abstract Write:
@@ -131,6 +136,9 @@ type IRouterPeer =
     /// A read in the key's queue at the writer, with write-back.
     abstract ReadAtWriter:
         index: string * key: Key * minRevision: int64 * cancel: CancellationToken -> Task<ReadOutcome>
+
+    /// Which start of the router answers: whether it lives.
+    abstract Incarnation: cancel: CancellationToken -> Task<int64>
 
     /// Writes of the shard that began under an older epoch than the stamp's: answered once there is none, or after a
     /// second.

@@ -109,31 +109,46 @@ module internal Progress =
                 d.ChangeMove i (fun m -> { m with Certificates = [||] })
                 d.SetStep i Undoing
 
-    /// Writers that were named while their shard's route was being published.
+    /// Writers that were named while their shard's route was being published. All that can be, at once: a router that is
+    /// gone was the writer of many shards, and each waits for its next.
     let private writers (d: Draft) =
-        for KeyValue(shard, (router, incarnation)) in d.State.Writers do
+        let isWanted shard (router, incarnation) =
             match d.State.Routes |> Map.tryFind shard with
-            | Some route when route.Stage <> Retired && not (route.Writer.Is(router, incarnation)) ->
-                if
-                    d.Publish
-                        [|
-                            {
-                                Shard = shard
-                                FromEpoch = route.Epoch
-                                Route = Some(route.WrittenBy(router, incarnation))
-                            }
-                        |]
-                        None
-                then
-                    d.State <- {
-                        d.State with
-                            Writers = d.State.Writers.Remove shard
-                    }
-            | _ ->
-                d.State <- {
-                    d.State with
-                        Writers = d.State.Writers.Remove shard
+            | Some route -> route.Stage <> Retired && not (route.Writer.Is(router, incarnation))
+            | None -> false
+
+        d.State <- {
+            d.State with
+                Writers = d.State.Writers |> Map.filter isWanted
+        }
+
+        let free = d.State.Writers |> Map.filter (fun shard _ -> not (d.IsPublishing shard))
+
+        let changes = [|
+            for KeyValue(shard, (router, incarnation)) in free do
+                let route = d.Route shard
+
+                {
+                    Shard = shard
+                    FromEpoch = route.Epoch
+                    Route =
+                        Some {
+                            route with
+                                Epoch = route.Epoch + 1L
+                                Writer = {
+                                    Router = router
+                                    Incarnation = incarnation
+                                    Term = route.Writer.Term + (if Mutants.termNotRaised () then 0L else 1L)
+                                }
+                        }
                 }
+        |]
+
+        if changes.Length > 0 && d.Publish changes None then
+            d.State <- {
+                d.State with
+                    Writers = d.State.Writers |> Map.filter (fun shard _ -> not (free.ContainsKey shard))
+            }
 
     let private finish (d: Draft) =
         let ended status =

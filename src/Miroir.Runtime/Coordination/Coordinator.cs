@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using Miroir.Core;
 using Miroir.Core.Cutover;
 using Miroir.Ports;
@@ -20,7 +21,8 @@ public sealed class Coordinator : ICoordinator, IAdmin, IAsyncDisposable
     private readonly ClusterReport _report;
     private readonly Migrations _migrations;
     private readonly WritesReport _writes;
-    private readonly INodeDirectory _nodes;
+    private readonly IRouterDirectory _routers;
+    private readonly ConcurrentDictionary<string, long> _probed = new(StringComparer.Ordinal);
     private readonly TimeProvider _time;
     private readonly CoordinatorOptions _options;
     private readonly Action<string> _log;
@@ -39,7 +41,7 @@ public sealed class Coordinator : ICoordinator, IAdmin, IAsyncDisposable
     )
     {
         _options = options;
-        _nodes = nodes;
+        _routers = routers;
         _time = time;
         _log = log;
         _catalog = new Catalog(metadata);
@@ -137,6 +139,7 @@ public sealed class Coordinator : ICoordinator, IAdmin, IAsyncDisposable
     {
         var table = _catalog.Table;
         List<CatalogWrite> writes = [];
+        List<Task> ordered = [];
         foreach (var route in table.Routes)
         {
             if (route.Stage.IsRetired || !_registry.IsSuspect(route.Writer))
@@ -147,9 +150,8 @@ public sealed class Coordinator : ICoordinator, IAdmin, IAsyncDisposable
             {
                 // The migration answers for this route: the change of writer is one of its transitions.
                 if (!Coordination.Migrations.IsNaming(runner, route.Shard, router))
-                    await runner.OrderAsync(
-                        Order.NewAssignWriter(route.Shard, router.Name, router.Incarnation),
-                        cancel
+                    ordered.Add(
+                        runner.OrderAsync(Order.NewAssignWriter(route.Shard, router.Name, router.Incarnation), cancel)
                     );
                 continue;
             }
@@ -157,6 +159,8 @@ public sealed class Coordinator : ICoordinator, IAdmin, IAsyncDisposable
             writes.Add(CatalogWrite.Of(route.WrittenBy(router.Name, router.Incarnation)));
         }
 
+        // Side by side, so that they go into the journal together.
+        await Task.WhenAll(ordered);
         if (writes.Count > 0 && await _catalog.CommitAsync(writes, cancel) == CommitOutcome.Committed)
             _log($"{writes.Count} shards have a new writer");
 
@@ -201,6 +205,53 @@ public sealed class Coordinator : ICoordinator, IAdmin, IAsyncDisposable
             return Task.FromResult(false);
         _registry.Hear(name, incarnation);
         return Task.FromResult(true);
+    }
+
+    /// <summary>
+    /// A connection of the router's broke: its process may have ended. It is asked once; where its port is closed, or
+    /// another start answers, its shards get another writer at once. A slow answer proves nothing: then silence decides.
+    /// </summary>
+    public async Task ProbeAsync(string name, long incarnation)
+    {
+        if (_stop.IsCancellationRequested || !_registry.IsLive(name, incarnation) || !_probed.TryAdd(name, incarnation))
+            return;
+        try
+        {
+            if (_catalog.Table.TryRouter(name) is { IsValueSome: true, Value: var router } && !await LivesAsync(router))
+            {
+                _registry.Miss(name, incarnation);
+                _log($"router {name} is gone: its port is closed");
+                await ExclusivelyAsync(NameWritersAsync, _stop.Token);
+            }
+        }
+        catch (Exception e)
+        {
+            // Its silence will tell as well, only later.
+            if (!_stop.IsCancellationRequested)
+                _log($"router {name} could not be looked after: {e.Message}");
+        }
+        finally
+        {
+            _probed.TryRemove(name, out _);
+        }
+    }
+
+    /// <summary>False only where that is certain.</summary>
+    private async Task<bool> LivesAsync(RouterInfo router)
+    {
+        using var limit = new CancellationTokenSource(TimeSpan.FromMilliseconds(_options.ProbeTimeoutMs), _time);
+        try
+        {
+            return await _routers.Get(router.Name, router.Address).Incarnation(limit.Token) == router.Incarnation;
+        }
+        catch (NotSentException)
+        {
+            return limit.IsCancellationRequested;
+        }
+        catch (Exception e) when (e is UnreachableException or OperationCanceledException)
+        {
+            return true;
+        }
     }
 
     public async Task<TableUpdate> Watch(long sinceRevision, CancellationToken cancel)

@@ -17,6 +17,9 @@ public sealed record CoordinatorOptions
     /// <summary>A router that was silent for longer loses its shards' writes to another.</summary>
     public int RouterSilenceMs { get; init; } = 750;
 
+    /// <summary>A router whose connection broke is asked once whether it lives; longest wait for the answer.</summary>
+    public int ProbeTimeoutMs { get; init; } = 250;
+
     /// <summary>How often writers are looked after.</summary>
     public int TickMs { get; init; } = 50;
 

@@ -9,7 +9,9 @@ internal sealed class RouterRegistry(TimeProvider time, CoordinatorOptions optio
 {
     private const int MaxReplaced = 64;
 
-    private readonly ConcurrentDictionary<string, (long Incarnation, long SeenAt)> _seen = new(StringComparer.Ordinal);
+    private readonly record struct Sighting(long Incarnation, long At, bool IsGone);
+
+    private readonly ConcurrentDictionary<string, Sighting> _seen = new(StringComparer.Ordinal);
     private readonly long _startedAt = time.GetTimestamp();
 
     private readonly ConcurrentDictionary<string, ConcurrentQueue<long>> _replaced = new(StringComparer.Ordinal);
@@ -26,12 +28,20 @@ internal sealed class RouterRegistry(TimeProvider time, CoordinatorOptions optio
     public bool IsReplaced(string name, long incarnation) =>
         _replaced.TryGetValue(name, out var starts) && starts.Contains(incarnation);
 
-    public void Hear(string name, long incarnation) => _seen[name] = (incarnation, time.GetTimestamp());
+    public void Hear(string name, long incarnation) => _seen[name] = new(incarnation, time.GetTimestamp(), false);
+
+    /// <summary>Its port is closed, or another start answers there. Should it be heard again, it lives.</summary>
+    public void Miss(string name, long incarnation)
+    {
+        if (_seen.TryGetValue(name, out var seen) && seen.Incarnation == incarnation)
+            _seen.TryUpdate(name, seen with { IsGone = true }, seen);
+    }
 
     public bool IsLive(string name, long incarnation) =>
         _seen.TryGetValue(name, out var seen)
         && seen.Incarnation == incarnation
-        && time.GetElapsedTime(seen.SeenAt).TotalMilliseconds <= options.RouterSilenceMs;
+        && !seen.IsGone
+        && time.GetElapsedTime(seen.At).TotalMilliseconds <= options.RouterSilenceMs;
 
     /// <summary>
     /// False while a writer is to be left alone: it lives, or this leader is too young to have heard of it.
@@ -41,10 +51,12 @@ internal sealed class RouterRegistry(TimeProvider time, CoordinatorOptions optio
         if (IsLive(writer.Router, writer.Incarnation))
             return false;
 
-        // A newer incarnation is proof that the older one is gone; silence is proof only after the grace.
-        var isReplaced = _seen.TryGetValue(writer.Router, out var seen) && seen.Incarnation != writer.Incarnation;
+        // A newer incarnation is proof that the older one is gone, a closed port as good as one; silence only after the
+        // grace.
+        var isKnownGone =
+            _seen.TryGetValue(writer.Router, out var seen) && (seen.IsGone || seen.Incarnation != writer.Incarnation);
         var hadTime = time.GetElapsedTime(_startedAt).TotalMilliseconds > options.GraceMs;
-        return writer.IsNone || isReplaced || hadTime;
+        return writer.IsNone || isKnownGone || hadTime;
     }
 
     /// <summary>The live router that a shard's writes go to: the best by rendezvous hashing, so that shards spread.</summary>

@@ -98,7 +98,8 @@ internal sealed class DocumentWriter(
                     {
                         return outcomes[0];
                     }
-                    why = $"router {name} does not take itself for the writer of shard {resolved.Value.Shard}";
+                    why =
+                        $"router {name} can't be reached, or does not take itself for the writer of shard {resolved.Value.Shard}";
                 }
             }
             else

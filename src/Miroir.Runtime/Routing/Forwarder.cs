@@ -33,6 +33,11 @@ internal sealed class Forwarder(RouterContext context, IRouterDirectory routers)
             }
             return Unknown($"answered {outcomes.Length} outcomes to {commands.Count} writes");
         }
+        catch (NotSentException)
+        {
+            // Its router is gone, and another will be named: the table tells.
+            return [.. Enumerable.Repeat(NotTheWriter, commands.Count)];
+        }
         catch (Exception e)
         {
             return Unknown($"did not answer: {e.Message}");

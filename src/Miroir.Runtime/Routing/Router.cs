@@ -140,6 +140,8 @@ public sealed class Router : IDocuments, IRouterPeer, IAsyncDisposable
         return await _reader.ReadAsWriterAsync(index, key, cancel);
     }
 
+    Task<long> IRouterPeer.Incarnation(CancellationToken cancel) => Task.FromResult(Incarnation);
+
     /// <inheritdoc/>
     public Task<Core.Cutover.OpenWrites> Drain(RouteStamp stamp, CancellationToken cancel) =>
         _open.DrainAsync(stamp, cancel);

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.Json;
 using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Connections.Features;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
 using Miroir.Core;
@@ -13,7 +14,8 @@ namespace Miroir.Server.Coordination;
 /// <summary>What a coordinator answers routers.</summary>
 public static class CoordinatorEndpoints
 {
-    public static void Map(IEndpointRouteBuilder app, ICoordinator coordinator)
+    /// <param name="lost">Told of a router's connection that broke, with the router's name and incarnation.</param>
+    public static void Map(IEndpointRouteBuilder app, ICoordinator coordinator, Action<string, long> lost)
     {
         Post(
             app,
@@ -31,13 +33,12 @@ public static class CoordinatorEndpoints
         Post(
             app,
             CoordinatorRoutes.Heartbeat,
-            async (json, cancel) =>
+            async (HttpContext http, JsonElement json) =>
             {
-                var isLive = await coordinator.Heartbeat(
-                    JsonShape.Text(json, "name"),
-                    JsonShape.Int64(json, "incarnation"),
-                    cancel
-                );
+                var name = JsonShape.Text(json, "name");
+                var incarnation = JsonShape.Int64(json, "incarnation");
+                Attend(http, name, incarnation, lost);
+                var isLive = await coordinator.Heartbeat(name, incarnation, http.RequestAborted);
                 return JsonShape.Object(writer => writer.WriteBoolean("isLive", isLive));
             }
         );
@@ -46,6 +47,20 @@ public static class CoordinatorEndpoints
             CoordinatorRoutes.Watch,
             (RequestDelegate)(http => Guard(http, () => Answer(http, Watch(http, coordinator))))
         );
+    }
+
+    /// <summary>
+    /// A process that ends closes its connections at once, long before its silence is noticed. A connection that just was
+    /// idle for long closes as well: whoever is told asks.
+    /// </summary>
+    private static void Attend(HttpContext http, string name, long incarnation, Action<string, long> lost)
+    {
+        if (
+            http.Features.Get<IConnectionItemsFeature>() is { } connection
+            && http.Features.Get<IConnectionLifetimeFeature>() is { } life
+            && connection.Items.TryAdd(typeof(CoordinatorEndpoints), incarnation)
+        )
+            life.ConnectionClosed.UnsafeRegister(_ => lost(name, incarnation), null);
     }
 
     private static void MapIndexes(IEndpointRouteBuilder app, ICoordinator coordinator)
@@ -107,6 +122,12 @@ public static class CoordinatorEndpoints
         IEndpointRouteBuilder app,
         string path,
         Func<JsonElement, CancellationToken, Task<byte[]>> handler
+    ) => Post(app, path, (HttpContext http, JsonElement json) => handler(json, http.RequestAborted));
+
+    private static void Post(
+        IEndpointRouteBuilder app,
+        string path,
+        Func<HttpContext, JsonElement, Task<byte[]>> handler
     ) =>
         app.MapPost(
             path,
@@ -118,7 +139,7 @@ public static class CoordinatorEndpoints
                         {
                             using var body = await PeerAnswers.BodyAsync(http);
                             using var document = JsonDocument.Parse(body.Memory);
-                            await Answer(http, handler(document.RootElement, http.RequestAborted));
+                            await Answer(http, handler(http, document.RootElement));
                         }
                     )
             )

@@ -86,7 +86,11 @@ public sealed class CoordinatorHost(CoordinatorHostOptions options) : IAsyncDisp
 
     private void Map(IEndpointRouteBuilder app)
     {
-        CoordinatorEndpoints.Map(app, coordinator!);
+        CoordinatorEndpoints.Map(
+            app,
+            coordinator!,
+            (name, incarnation) => _ = coordinator!.ProbeAsync(name, incarnation)
+        );
         AdminEndpoints.Map(app, coordinator!);
         router?.Map(app);
     }

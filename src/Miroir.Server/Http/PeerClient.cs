@@ -141,6 +141,11 @@ internal sealed class PeerClient(PeerTransport transport, string header, string 
                     $"expected a Miroir {kind} (HTTP/{transport.Version.Major}), but something else answers there: {Innermost(e)}",
                     e
                 ),
+            HttpRequestException { HttpRequestError: HttpRequestError.ConnectionError } => new NotSentException(
+                peer,
+                Innermost(e),
+                e
+            ),
             HttpRequestException or IOException or HttpProtocolException => new UnreachableException(
                 peer,
                 Innermost(e),

@@ -49,6 +49,9 @@ internal sealed class HttpRouterPeer : IRouterPeer
         }
     }
 
+    public Task<long> Incarnation(CancellationToken cancel) =>
+        peer.Call(HttpMethod.Get, RouterRoutes.Incarnation, null, RouterJson.IncarnationOf, cancel);
+
     public Task<OpenWrites> Drain(RouteStamp stamp, CancellationToken cancel) =>
         Post(RouterRoutes.Drain, RouterJson.ToJson(stamp), RouterJson.OpenWritesOf, cancel);
 

@@ -19,6 +19,20 @@ public static class RouterEndpoints
                 (RequestDelegate)(http => PeerAnswers.Guard(http, PeerHeaders.Router, name, () => handler(http)))
             );
 
+        void Get(string path, Func<CancellationToken, Task<byte[]>> answer) =>
+            app.MapGet(
+                path,
+                (RequestDelegate)(
+                    http =>
+                        PeerAnswers.Guard(
+                            http,
+                            PeerHeaders.Router,
+                            name,
+                            async () => await PeerAnswers.Json(http, await answer(http.RequestAborted))
+                        )
+                )
+            );
+
         Post(
             RouterRoutes.Write,
             http =>
@@ -63,22 +77,8 @@ public static class RouterEndpoints
                         RouterJson.ToJson(await router.FailWrites(RouterJson.RequestOf(json), cancel))
                 )
         );
-        app.MapGet(
-            RouterRoutes.OpenWrites,
-            (RequestDelegate)(
-                http =>
-                    PeerAnswers.Guard(
-                        http,
-                        PeerHeaders.Router,
-                        name,
-                        async () =>
-                            await PeerAnswers.Json(
-                                http,
-                                RouterJson.ToJson(await router.OpenWrites(http.RequestAborted))
-                            )
-                    )
-            )
-        );
+        Get(RouterRoutes.OpenWrites, async cancel => RouterJson.ToJson(await router.OpenWrites(cancel)));
+        Get(RouterRoutes.Incarnation, async cancel => RouterJson.ToJson(await router.Incarnation(cancel)));
     }
 
     private static async Task Answer(HttpContext http, Func<JsonElement, CancellationToken, Task<byte[]>> answer)

@@ -9,6 +9,15 @@ namespace Miroir.Server.Routers;
 /// <summary>What a router is asked, and answers, in JSON: what is asked too seldom for frames.</summary>
 internal static class RouterJson
 {
+    public static byte[] ToJson(long incarnation) =>
+        JsonShape.Object(json => json.WriteNumber("incarnation", incarnation));
+
+    public static long IncarnationOf(ReadOnlyMemory<byte> utf8)
+    {
+        using var document = JsonDocument.Parse(utf8);
+        return JsonShape.Int64(document.RootElement, "incarnation");
+    }
+
     public static byte[] ToJson(RouteStamp stamp) =>
         JsonShape.Object(json =>
         {

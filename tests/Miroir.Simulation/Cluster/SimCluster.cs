@@ -24,6 +24,7 @@ public sealed class SimCluster
     private readonly SortedDictionary<string, SimProcess> _processes = new(StringComparer.Ordinal);
     private readonly List<(string Node, FaultyNodeStore Store)> _stores = [];
     private readonly HashSet<string> _full = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, long> _incarnations = new(StringComparer.Ordinal);
     private readonly HashSet<string> _lostDisks = new(StringComparer.Ordinal);
     private readonly NodeInfo[] _seed;
     private Func<string, FaultPlan> _plan = static _ => FaultPlan.None;
@@ -164,6 +165,7 @@ public sealed class SimCluster
                 process.Log
             );
             _network.Listen(name, new Endpoint(process, router));
+            _incarnations[name] = router.Incarnation;
             await router.StartAsync(CancellationToken.None);
             while (!router.IsDeposed)
             {
@@ -240,7 +242,27 @@ public sealed class SimCluster
         {
             _kernel.Tell(name, why);
             process.Kill();
+            TellThatTheLineBroke(name);
         }
+    }
+
+    /// <summary>A coordinator sees its connections break, those of a router whose process has ended among them.</summary>
+    private void TellThatTheLineBroke(string router)
+    {
+        if (!_incarnations.TryGetValue(router, out var incarnation))
+        {
+            return;
+        }
+        _kernel.After(
+            _kernel.Duration(0.05, 20),
+            () =>
+            {
+                if (_network.Find(SimCoordinator.Name) is { Service: Coordinator coordinator } leader)
+                {
+                    leader.Process.Spawn(() => coordinator.ProbeAsync(router, incarnation));
+                }
+            }
+        );
     }
 
     /// <summary>Everyone who ought to run does.</summary>

@@ -92,6 +92,16 @@ public sealed class SimPeer(SimNetwork network, SimProcess from, string name) : 
             cancel
         );
 
+    public Task<long> Incarnation(CancellationToken cancel) =>
+        network.Call(
+            from,
+            name,
+            "incarnation",
+            true,
+            (service, limit) => ((IRouterPeer)service).Incarnation(limit),
+            cancel
+        );
+
     public Task<OpenWrites> Drain(RouteStamp stamp, CancellationToken cancel) =>
         network.Call(
             from,

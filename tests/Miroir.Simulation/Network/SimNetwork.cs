@@ -83,7 +83,7 @@ public sealed class SimNetwork(SimKernel kernel)
 }
 
 /// <summary>Nobody listened: what was asked has certainly not been done.</summary>
-public sealed class RefusedException(string peer) : UnreachableException(peer, "connection refused");
+public sealed class RefusedException(string peer) : NotSentException(peer, "connection refused", null);
 
 /// <summary>One call on its way.</summary>
 internal sealed class SimCall<T>(
