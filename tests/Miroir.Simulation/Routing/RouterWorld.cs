@@ -250,6 +250,9 @@ internal sealed class RouterWorld : INodeDirectory, IRouterDirectory, IAsyncDisp
     /// <summary>Routers that can't be reached by others.</summary>
     public HashSet<string> Silent { get; } = [];
 
+    /// <summary>Routers that hear of no change of the table.</summary>
+    public HashSet<string> HeldBack { get; } = [];
+
     public TestNode this[string name] => _nodes[name];
 
     public INode Get(string name, string address) => _nodes[name];
@@ -257,7 +260,12 @@ internal sealed class RouterWorld : INodeDirectory, IRouterDirectory, IAsyncDisp
     IRouterPeer IRouterDirectory.Get(string name, string address) =>
         Silent.Contains(name) ? throw new UnreachableException(name, "silent") : _routers[name];
 
-    public async Task<Router> StartAsync(string name, Func<RouterOptions, RouterOptions>? with = null)
+    /// <param name="skew">How far its clock is ahead.</param>
+    public async Task<Router> StartAsync(
+        string name,
+        Func<RouterOptions, RouterOptions>? with = null,
+        TimeSpan skew = default
+    )
     {
         var options = new RouterOptions
         {
@@ -269,10 +277,10 @@ internal sealed class RouterWorld : INodeDirectory, IRouterDirectory, IAsyncDisp
         };
         var router = new Router(
             with?.Invoke(options) ?? options,
-            Coordinator,
+            new HeldBackCoordinator(Coordinator, () => HeldBack.Contains(name)),
             this,
             this,
-            TimeProvider.System,
+            new SkewedTime(skew),
             Entropy,
             TestContext.Out.WriteLine
         );
@@ -323,7 +331,7 @@ internal sealed class RouterWorld : INodeDirectory, IRouterDirectory, IAsyncDisp
             targets is null ? 0 : 1
         );
 
-    /// <summary>The table now has these routes, and every router that is up has heard of it.</summary>
+    /// <summary>The table now has these routes, and every router that is not held back has heard of it.</summary>
     public async Task PublishAsync(params Route[] routes)
     {
         var revision = Coordinator.Publish(t => new TableUpdate(
@@ -339,7 +347,7 @@ internal sealed class RouterWorld : INodeDirectory, IRouterDirectory, IAsyncDisp
             []
         ));
         using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(30));
-        foreach (var router in _routers.Values)
+        foreach (var (_, router) in _routers.Where(router => !HeldBack.Contains(router.Key)))
         {
             await router.WaitForRevision(revision, limit.Token);
         }
