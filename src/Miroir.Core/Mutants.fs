@@ -81,6 +81,9 @@ module Mutants =
 
     /// The shard goes on when its barrier is not confirmed in time.
     let drainTimeoutIgnored () = isOn "drain-timeout-ignored"
+
+    /// A migration may skip the delta pass with anti-entropy off, and retires its sources uncompared.
+    let skipDeltaGateLeftOut () = isOn "skip-delta-gate-left-out"
 #else
     /// Shards switch without having been compared with their sources.
     let inline deltaPassLeftOut () = false
@@ -147,4 +150,7 @@ module Mutants =
 
     /// The shard goes on when its barrier is not confirmed in time.
     let inline drainTimeoutIgnored () = false
+
+    /// A migration may skip the delta pass with anti-entropy off, and retires its sources uncompared.
+    let inline skipDeltaGateLeftOut () = false
 #endif

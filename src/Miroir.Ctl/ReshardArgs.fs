@@ -9,6 +9,7 @@ type ReshardStartArgs =
     | Schedule_Window of NAME: string
     | Force
     | Dry_Run
+    | Skip_Delta_Pass
 
     interface IArgParserTemplate with
         member this.Usage =
@@ -19,6 +20,8 @@ type ReshardStartArgs =
             | Schedule_Window _ -> "start only inside this window of the configuration, such as off-peak."
             | Force -> "start outside the window too."
             | Dry_Run -> "show the assignments, and start nothing."
+            | Skip_Delta_Pass ->
+                "compare nothing before switching; the source is kept until anti-entropy has. Refused where that is off."
 
 /// By index (its newest migration) or by number.
 type SelectArgs =

@@ -59,6 +59,7 @@ let private start (context: Context) (args: ParseResults<ReshardStartArgs>) : Ta
                     NewShards = Option.defaultValue 0 shards
                     Throttle = rate
                     DryRun = isDryRun
+                    SkipDeltaPass = args.Contains Skip_Delta_Pass
                 },
                 context.Cancel
             )

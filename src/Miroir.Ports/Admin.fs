@@ -123,6 +123,8 @@ type StartReshardRequest = {
     /// Documents per second over the whole migration; 0: unlimited.
     Throttle: int
     DryRun: bool
+    /// True: without a delta pass, whatever is configured.
+    SkipDeltaPass: bool
 }
 
 /// By id, or (id 0) the newest of an index.

@@ -31,6 +31,7 @@ module MigrationViews =
         | Some(node, chore), step when step < Finished -> $"{step} ({node}: {chore.LastError})"
         | _, Ready when move.Held -> "Ready (held until cutover is said again)"
         | _, Ready when not state.CutoverOrdered -> "Ready (waiting for cutover)"
+        | _, Holding when move.Certificates.Length < move.Targets.Length -> "Holding (waiting for anti-entropy)"
         | _, step -> string step
 
     let private shard (state: State) (totals: Func<ShardId, int64>) (move: Move) : ShardMoveView =
@@ -107,6 +108,8 @@ module MigrationViews =
                 else
                     -1L
             Warnings = [|
+                yield! state.Limits.Warnings
+
                 for move in state.Moves do
                     if move.Leftovers.Length > 0 then
                         yield

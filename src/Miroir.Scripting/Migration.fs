@@ -192,6 +192,7 @@ module Migration =
                     NewShards = plan.NewShards
                     Throttle = plan.Throttle
                     DryRun = false
+                    SkipDeltaPass = false
                 }
 
                 match! client.StartReshard(request, cancel) with

@@ -127,6 +127,48 @@ module internal Answers =
                 storeLost d i replica
                 d.Succeed i replica Checking)
 
+    /// Asked again after a while, for as long as the source is kept.
+    let private watching (d: Draft) i replica answer =
+        let rest () =
+            let sequence =
+                d.Issue (Wait d.State.Limits.MaxRetryMs) (ForRest(i, replica, Watching))
+
+            d.SetChore i replica Watching {
+                Status = Resting sequence
+                Failures = 0
+                LastError = ""
+            }
+
+        let isWhatItWas incarnation =
+            match Move.tryMember replica (d.Move i) with
+            | Some m -> m.Incarnation = incarnation
+            | None -> false
+
+        let isOwner = (d.Move i).Owners |> Array.exists (fun o -> o.Replica = replica)
+
+        match answer with
+        | BarrierAnswered(Confirmed incarnation) when isWhatItWas incarnation -> rest ()
+        | BarrierAnswered(Confirmed incarnation) when incarnation <> Guid.Empty ->
+            if isOwner then
+                // It serves again only since it dominates the others, and it stands behind this epoch: as good an owner
+                // as before. What it held as a target is not what was proven.
+                remember d i replica (fun m -> {
+                    m with
+                        Incarnation = incarnation
+                        Pass = None
+                        Chores = m.Chores.Remove Passing
+                })
+            else
+                storeLost d i replica
+
+            rest ()
+        | BarrierAnswered ConfirmedNotServing ->
+            if not isOwner then
+                storeLost d i replica
+
+            d.Fail i replica Watching "the store was lost"
+        | other -> barrier d i replica Watching other ignore
+
     let private passing (d: Draft) i replica answer =
         match answer with
         | ReconcileAnswered(Progress p) when p.IsComplete ->
@@ -229,6 +271,7 @@ module internal Answers =
         | Fencing -> fencing d i replica answer
         | Passing -> passing d i replica answer
         | Checking -> checking d i replica answer
+        | Watching -> watching d i replica answer
         | Ending -> barrier d i replica Ending answer (fun _ -> d.Succeed i replica Ending)
         | Dropping -> dropping d i replica answer
 

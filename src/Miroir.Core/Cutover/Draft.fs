@@ -32,6 +32,7 @@ type internal Draft(initial: State) =
                    | Passing -> 3L
                    | Checking -> 4L
                    | Ending -> 5L
+                   | Watching -> 7L
                    | Dropping -> 6L)
                 + 10L * int64 at
                 + 1000L * int64 i

@@ -80,6 +80,9 @@ type Order =
     | Abort of reason: string
     /// A value below 0 leaves it as it is.
     | Tune of throttle: int * drainTimeoutMs: int
+    /// Anti-entropy has compared confirmed owners with a target, as the delta pass would have: what releases a source
+    /// that is kept since its delta pass was skipped.
+    | Certify of source: ShardId * certificate: Certificate
     /// A live router incarnation takes a shard's writes over.
     | AssignWriter of shard: ShardId * router: string * incarnation: int64
 

@@ -49,7 +49,7 @@ module internal Filling =
     let fallBack (d: Draft) (i: int) (why: string) (held: bool) =
         if d.PublishNext i (fun route -> { route with Stage = Stage.Copying }) then
             d.WithdrawMove i
-            d.ChangeMove i (Move.forget [ Fencing; Passing; Checking ])
+            d.ChangeMove i (Move.forget [ Fencing; Passing; Checking; Watching ])
 
             d.ChangeMove i (fun m -> {
                 m with

@@ -21,7 +21,15 @@ module Journal =
         w.WriteNumber("maxDeltaFailures", l.MaxDeltaFailures)
         w.WriteNumber("maxDropFailures", l.MaxDropFailures)
         w.WriteBoolean("awaitWrites", l.AwaitWrites)
+        w.WriteBoolean("skipDeltaPass", l.SkipDeltaPass)
+        w.WriteBoolean("antiEntropy", l.AntiEntropy)
         w.WriteEndObject()
+
+    /// A field that older builds did not write, and what they did instead.
+    let private flag name before (e: JsonElement) =
+        match Json.tryField name e with
+        | ValueSome value -> value.GetBoolean()
+        | ValueNone -> before
 
     let private readLimits (e: JsonElement) : Limits = {
         Throttle = Json.int "throttle" e
@@ -34,11 +42,9 @@ module Journal =
         MaxRetryMs = Json.int "maxRetryMs" e
         MaxDeltaFailures = Json.int "maxDeltaFailures" e
         MaxDropFailures = Json.int "maxDropFailures" e
-        AwaitWrites =
-            (match Json.tryField "awaitWrites" e with
-             | ValueSome value -> value.GetBoolean()
-             // Of a build whose drains did not ask.
-             | ValueNone -> false)
+        AwaitWrites = flag "awaitWrites" false e
+        SkipDeltaPass = flag "skipDeltaPass" false e
+        AntiEntropy = flag "antiEntropy" true e
     }
 
     let private writeTarget (w: Utf8JsonWriter) (target: TargetShard) =
@@ -86,6 +92,45 @@ module Journal =
         Limits = readLimits (Json.field "limits" e)
     }
 
+    let private hex (text: string) =
+        UInt64.Parse(text, Globalization.NumberStyles.AllowHexSpecifier, Globalization.CultureInfo.InvariantCulture)
+
+    let private guid name (e: JsonElement) = (Json.field name e).GetGuid()
+
+    let private writeDigest (w: Utf8JsonWriter) (digest: Digest) =
+        w.WriteString("digestA", digest.A.ToString "x16")
+        w.WriteString("digestB", digest.B.ToString "x16")
+
+    let private readDigest (e: JsonElement) : Digest = {
+        A = hex (Json.string "digestA" e)
+        B = hex (Json.string "digestB" e)
+    }
+
+    let private writeVersion (w: Utf8JsonWriter) (version: DocumentVersion) =
+        w.WriteNumber("term", version.Term)
+        w.WriteNumber("clock", version.Clock)
+
+    let private readVersion (e: JsonElement) : DocumentVersion = {
+        Term = Json.int64 "term" e
+        Clock = Json.int64 "clock" e
+    }
+
+    let private writeProofs (w: Utf8JsonWriter) (name: string) (stores: (Replica * Guid)[]) =
+        Json.array w name stores (fun (replica, incarnation) ->
+            Json.object' w (fun () ->
+                w.WriteString("node", replica.Node)
+                Codec.writeShard w "store" replica.Store
+                w.WriteString("incarnation", incarnation)))
+
+    let private readProofs (name: string) (e: JsonElement) : (Replica * Guid)[] =
+        e
+        |> Json.items name (fun item ->
+            {
+                Node = Json.string "node" item
+                Store = Codec.readShard (Json.field "store" item)
+            },
+            guid "incarnation" item)
+
     let private writeProgress (w: Utf8JsonWriter) (p: ReconcileProgress) =
         match p.Position with
         | null -> ()
@@ -95,17 +140,10 @@ module Journal =
         w.WriteNumber("copied", p.Copied)
         w.WriteNumber("copiedBytes", p.CopiedBytes)
         w.WriteNumber("copiedTombstones", p.CopiedTombstones)
-        w.WriteString("digestA", p.MergeDigest.A.ToString "x16")
-        w.WriteString("digestB", p.MergeDigest.B.ToString "x16")
-        w.WriteNumber("term", p.Watermark.Term)
-        w.WriteNumber("clock", p.Watermark.Clock)
+        writeDigest w p.MergeDigest
+        writeVersion w p.Watermark
         w.WriteString("incarnation", p.Incarnation)
         w.WriteBoolean("complete", p.IsComplete)
-
-    let private hex (text: string) =
-        UInt64.Parse(text, Globalization.NumberStyles.AllowHexSpecifier, Globalization.CultureInfo.InvariantCulture)
-
-    let private guid name (e: JsonElement) = (Json.field name e).GetGuid()
 
     let private readProgress (e: JsonElement) : ReconcileProgress = {
         Position =
@@ -116,14 +154,8 @@ module Journal =
         Copied = Json.int64 "copied" e
         CopiedBytes = Json.int64 "copiedBytes" e
         CopiedTombstones = Json.int64 "copiedTombstones" e
-        MergeDigest = {
-            A = hex (Json.string "digestA" e)
-            B = hex (Json.string "digestB" e)
-        }
-        Watermark = {
-            Term = Json.int64 "term" e
-            Clock = Json.int64 "clock" e
-        }
+        MergeDigest = readDigest e
+        Watermark = readVersion e
         Incarnation = guid "incarnation" e
         IsComplete = Json.bool "complete" e
     }
@@ -264,6 +296,19 @@ module Journal =
             kind "tune"
             w.WriteNumber("throttle", throttle)
             w.WriteNumber("drainTimeoutMs", drainTimeoutMs)
+        | Certify(source, c) ->
+            kind "certify"
+            Codec.writeShard w "shard" source
+            w.WriteStartObject "certificate"
+            Codec.writeShard w "target" c.Target
+            w.WriteNumber("jointEpoch", c.JointEpoch)
+            writeProofs w "holders" c.Holders
+            writeProofs w "sources" c.Sources
+            w.WriteNumber("entries", c.Entries)
+            w.WriteNumber("copied", c.Copied)
+            writeDigest w c.Digest
+            writeVersion w c.Watermark
+            w.WriteEndObject()
         | AssignWriter(shard, router, incarnation) ->
             kind "assignWriter"
             Codec.writeShard w "shard" shard
@@ -277,6 +322,22 @@ module Journal =
         | "resume" -> Resume
         | "abort" -> Order.Abort(Json.string "reason" e)
         | "tune" -> Tune(Json.int "throttle" e, Json.int "drainTimeoutMs" e)
+        | "certify" ->
+            let c = Json.field "certificate" e
+
+            Certify(
+                Codec.readShard (Json.field "shard" e),
+                {
+                    Target = Codec.readShard (Json.field "target" c)
+                    JointEpoch = Json.int64 "jointEpoch" c
+                    Holders = readProofs "holders" c
+                    Sources = readProofs "sources" c
+                    Entries = Json.int64 "entries" c
+                    Copied = Json.int64 "copied" c
+                    Digest = readDigest c
+                    Watermark = readVersion c
+                }
+            )
         | "assignWriter" ->
             AssignWriter(Codec.readShard (Json.field "shard" e), Json.string "router" e, Json.int64 "incarnation" e)
         | other -> raise (FormatException $"'{other}' is no order that this build knows")

@@ -26,6 +26,11 @@ type Limits = {
     MaxDropFailures: int
     /// Whether a drain waits for the writes that began under an older epoch as well.
     AwaitWrites: bool
+    /// Switches without comparing: what the dual-writes missed is left to anti-entropy, and the source is kept until
+    /// that has certified every shard.
+    SkipDeltaPass: bool
+    /// Whether anti-entropy runs for this migration to count on.
+    AntiEntropy: bool
 } with
 
     static member Default = {
@@ -40,7 +45,38 @@ type Limits = {
         MaxDeltaFailures = 12
         MaxDropFailures = 12
         AwaitWrites = true
+        SkipDeltaPass = false
+        AntiEntropy = true
     }
+
+    /// What one migration begins with: `throttle` and the wish to skip come with its command.
+    member this.For(throttle: int, skipDeltaPass: bool) : Limits = {
+        this with
+            Throttle = throttle
+            SkipDeltaPass = this.SkipDeltaPass || skipDeltaPass
+    }
+
+    /// The defaults, with what an operator configures.
+    static member Configured
+        (drainTimeoutMs: int, retainSourceMs: int, skipDeltaPass: bool, antiEntropy: bool)
+        : Limits = {
+        Limits.Default with
+            DrainTimeoutMs = drainTimeoutMs
+            RetainSourceMs = retainSourceMs
+            SkipDeltaPass = skipDeltaPass
+            AntiEntropy = antiEntropy
+    }
+
+    /// Nothing compares this migration's copies before its sources are deleted.
+    member this.IsUnproven = this.SkipDeltaPass && not this.AntiEntropy
+
+    /// What an operator ought to know before it starts.
+    member this.Warnings: string[] = [|
+        if not this.AntiEntropy then
+            "anti-entropy is off: the delta pass alone finds what the dual-writes missed, and nothing looks again afterwards"
+        elif this.SkipDeltaPass then
+            "the delta pass is skipped: eventual reads of the targets may miss documents until anti-entropy has compared them, and the source is kept until then"
+    |]
 
 /// One source shard's part of a plan.
 type PlannedMove = {
@@ -63,7 +99,17 @@ type Plan = {
     member this.KeepsLayout = this.To.Generation = this.Index.Layout.Generation
 
 /// Why a command or an observation is refused; nothing has changed. `Code` is stable.
-type Rejection = { Code: string; Message: string }
+type Rejection = {
+    Code: string
+    Message: string
+} with
+
+    /// The delta pass is skipped, and anti-entropy is off.
+    static member UnsafeCutover = {
+        Code = "UnsafeCutoverNoAntiEntropy"
+        Message =
+            "without the delta pass only anti-entropy would find what a cutover missed, and it is off: leave the delta pass in, or turn anti-entropy on"
+    }
 
 [<RequireQualifiedAccess>]
 module Planning =
@@ -132,6 +178,8 @@ module Planning =
                 Code = "invalid_shard_count"
                 Message = $"new shards must be 1 to {Layout.MaxShards}, not {newShards}"
             }
+        elif limits.IsUnproven && not (Mutants.skipDeltaGateLeftOut ()) then
+            Error Rejection.UnsafeCutover
         elif routes |> Array.exists (fun r -> r.Stage <> Owned || r.Migration <> 0L) then
             Error {
                 Code = "migration_overlap"

@@ -60,17 +60,17 @@ module internal Progress =
         | DeltaPass -> Proof.deltaPass d i
         | Proving -> Proof.proving d i
         | Activating when stage = Some Switched -> d.SetStep i Holding
-        | Holding when
-            mayBegin
-            && d.State.RetentionTimer = -1L
-            && (d.State.Moves
+        | Holding ->
+            let retiring =
+                d.State.Moves
                 |> Array.filter (fun o -> o.Step >= Reproving && o.Step <= Cleaning)
-                |> Array.length)
-                <
-                d.State.Limits.MaxRetiring
-            ->
-            d.ChangeMove i (Move.forget [ Checking ])
-            d.SetStep i Reproving
+
+            Keeping.holding
+                d
+                i
+                (mayBegin
+                 && d.State.RetentionTimer = -1L
+                 && retiring.Length < d.State.Limits.MaxRetiring)
         | Reproving -> Ending.reproving d i
         | Retiring when stage = Some Retired || (d.State.Plan.KeepsLayout && stage = Some Owned) -> d.SetStep i Closing
         | Closing -> Ending.closing d i
@@ -105,7 +105,7 @@ module internal Progress =
                 })
             then
                 d.WithdrawMove i
-                d.ChangeMove i (Move.forget [ Making; Filling; Fencing; Passing; Checking ])
+                d.ChangeMove i (Move.forget [ Making; Filling; Fencing; Passing; Checking; Watching ])
                 d.ChangeMove i (fun m -> { m with Certificates = [||] })
                 d.SetStep i Undoing
 

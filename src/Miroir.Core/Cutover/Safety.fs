@@ -67,7 +67,12 @@ module Safety =
         [
             yield! unless (stageFits state move) $"the published stage is not one of {move.Step}"
             yield!
-                unless (not (within Activating Finished) || isCertified move) $"{move.Step} without a valid certificate"
+                unless
+                    (not (within Activating Finished)
+                     || isCertified move
+                     // Kept until anti-entropy has certified it: it may switch, and not retire.
+                     || (state.Limits.SkipDeltaPass && within Activating Holding))
+                    $"{move.Step} without a valid certificate"
 
             yield!
                 unless
@@ -196,7 +201,11 @@ module Safety =
                     m.Step = Joining
                     && sameMembers
                     && m.Takers |> Array.forall (confirmed Making Quorum.write)
-                | Joint, Switched, Some m -> m.Step = Activating && sameMembers && isCertified m && isFenced m
+                | Joint, Switched, Some m ->
+                    m.Step = Activating
+                    && sameMembers
+                    && (isCertified m || state.Limits.SkipDeltaPass)
+                    && isFenced m
                 | Switched, Retired, Some m ->
                     m.Step = Retiring && sameMembers && isCertified m && not state.Plan.KeepsLayout
                 | (Joint | Switched), Stage.Copying, Some m -> m.Step = FallingBack && sameMembers

@@ -14,6 +14,8 @@ type TaskKind =
     | Passing
     /// Ask for the incarnation once more.
     | Checking
+    /// Ask now and then whether the store is still what it was, while the source is kept.
+    | Watching
     /// Raise the ended route's barrier on a target.
     | Ending
     | Dropping
@@ -73,20 +75,6 @@ type Member = {
         BytesBefore = 0L
         Pass = None
     }
-
-/// Proof that W nodes of a target hold, durably, at least what the merge of the old owners held behind the Joint barrier.
-type Certificate = {
-    Target: ShardId
-    JointEpoch: int64
-    /// Nodes and the incarnations of their stores.
-    Holders: (Replica * Guid)[]
-    /// The owners merged.
-    Sources: (Replica * Guid)[]
-    Entries: int64
-    Copied: int64
-    Digest: Digest
-    Watermark: DocumentVersion
-}
 
 /// Where a source shard is on its way. Order matters: it is how far.
 type Step =

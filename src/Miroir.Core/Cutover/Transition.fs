@@ -67,7 +67,10 @@ module Transition =
         Ok(d.State, d.Effects)
 
     let start (atUnixMs: int64) (plan: Plan) : Result<State * Effect list, Rejection> =
-        conclude (Draft(initial atUnixMs plan))
+        if plan.Limits.IsUnproven && not (Mutants.skipDeltaGateLeftOut ()) then
+            Error Rejection.UnsafeCutover
+        else
+            conclude (Draft(initial atUnixMs plan))
 
     let private answered (d: Draft) (sequence: int64) (answer: Answer) =
         match d.State.Outstanding |> Map.tryFind sequence with
@@ -181,6 +184,16 @@ module Transition =
                 restartCopies d
 
             Ok()
+        | Certify(source, certificate), (Running | Paused) ->
+            match d.State.Moves |> Array.tryFindIndex (fun m -> m.Source = source) with
+            | None -> refuse "no_such_route" $"{source} is not moved by this migration"
+            | Some i ->
+                match Proof.whyNot (d.Move i) certificate with
+                | "" ->
+                    Proof.certify d i certificate
+                    Ok()
+                | why -> refuse "certificate_refused" why
+        | Certify _, _ -> refuse "migration_not_running" "only a migration that runs waits for certificates"
         | AssignWriter(shard, router, incarnation), _ ->
             match d.State.Routes |> Map.tryFind shard with
             | Some route when route.Stage <> Retired ->

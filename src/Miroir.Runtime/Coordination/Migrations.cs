@@ -135,20 +135,7 @@ internal sealed class Migrations(Catalog catalog, IWorld world, CoordinatorOptio
 
         var index = found.Value;
         var id = _runners.Keys.DefaultIfEmpty(0).Max() + 1;
-        Limits given = options.MigrationLimits;
-        var limits = new Limits(
-            request.Throttle,
-            given.MaxCopies,
-            given.MaxJoint,
-            given.MaxRetiring,
-            given.DrainTimeoutMs,
-            given.RetainSourceMs,
-            given.RetryMs,
-            given.MaxRetryMs,
-            given.MaxDeltaFailures,
-            given.MaxDropFailures,
-            given.AwaitWrites
-        );
+        var limits = options.MigrationLimits.For(request.Throttle, request.SkipDeltaPass);
         Route[] routes = [.. table.Routes.Where(r => r.Shard.Index == index.Uid)];
         var plan = Planning.compute(id, index, routes, table.Nodes, request.NewShards, limits);
         if (plan.IsError)

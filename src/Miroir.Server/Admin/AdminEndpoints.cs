@@ -96,7 +96,8 @@ public static class AdminEndpoints
                     body.Text("index"),
                     (int)body.Integer("newShards", 0, 0, Layout.MaxShards),
                     (int)body.Integer("throttle", DefaultThrottle, 0, int.MaxValue),
-                    body.Flag("dryRun", false)
+                    body.Flag("dryRun", false),
+                    body.Flag("skipDeltaPass", false)
                 );
                 body.End();
                 var reply = await admin.StartReshard(request, cancel);

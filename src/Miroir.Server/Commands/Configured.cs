@@ -32,37 +32,23 @@ internal static class Configured
         var parsed = Config.parse(FSharpFunc<string, TimeZoneInfo?>.FromConverter(FindZone), file, text);
         if (parsed.IsError)
             throw new UsageException(string.Join(Environment.NewLine, parsed.ErrorValue.Select(e => e.ToString())));
-        var config = parsed.ResultValue;
-        return config.Migration.SkipDeltaPass.Value
-            ? throw new UsageException(
-                $"{config.Migration.SkipDeltaPass.Origin}: migration.skip_delta_pass = true needs scheduled anti-entropy, "
-                    + "which this build does not have: leave it out"
-            )
-            : config;
+        return parsed.ResultValue;
     }
 
     public static BindAddress Bind(System.Net.IPEndPoint endpoint) => new(endpoint.Address, endpoint.Port);
 
     public static CoordinatorOptions Coordinator(Configuration config)
     {
-        var limits = Limits.Default;
         return new CoordinatorOptions
         {
             DefaultShards = config.Defaults.Shards.Value,
             DefaultReplication = config.Defaults.Replication.Value,
             MaxConcurrentMigrations = config.Migration.MaxConcurrent.Value,
-            MigrationLimits = new Limits(
-                limits.Throttle,
-                limits.MaxCopies,
-                limits.MaxJoint,
-                limits.MaxRetiring,
+            MigrationLimits = Limits.Configured(
                 (int)config.Migration.DrainTimeout.Value.TotalMilliseconds,
                 (int)config.Migration.RetainSource.Value.TotalMilliseconds,
-                limits.RetryMs,
-                limits.MaxRetryMs,
-                limits.MaxDeltaFailures,
-                limits.MaxDropFailures,
-                limits.AwaitWrites
+                config.Migration.SkipDeltaPass.Value,
+                config.Migration.AntiEntropyEnabled.Value
             ),
         };
     }

@@ -45,6 +45,7 @@ let private limitsOf (seed: int) =
             MaxRetiring = 1 + random.Next 3
             MaxCopies = 1 + random.Next 4
             RetainSourceMs = random.Next 2 * 100
+            SkipDeltaPass = random.Next 4 = 0
     }
 
 let private holds (name: string) (seed: int) (outcome: Outcome) =
@@ -61,6 +62,24 @@ let ``without faults a migration completes`` (name: string) =
     holds name 1 outcome
     Assert.That((outcome.State.Status = Complete), Is.True)
     Assert.That(outcome.FellBack, Is.False)
+
+[<TestCaseSource(nameof names)>]
+let ``without its delta pass a migration completes once anti-entropy has compared it`` (name: string) =
+    for seed in 1..6 do
+        let outcome =
+            run
+                (planOf name {
+                    limitsOf seed with
+                        SkipDeltaPass = true
+                })
+                (hostile seed)
+                seed
+
+        holds name seed outcome
+        Assert.That((outcome.State.Status = Complete), Is.True)
+
+        for move in outcome.State.Moves do
+            Assert.That(move.Certificates.Length, Is.EqualTo move.Targets.Length)
 
 [<TestCaseSource(nameof names)>]
 let ``through every fault it ends and loses nothing`` (name: string) =

@@ -313,6 +313,12 @@ type private Runner(plan: Plan, hostility: Hostility, seed: int) =
         | Some(sequence, answer) -> observe (Answered(sequence, answer))
         | None -> ()
 
+    /// Comes by itself, now and then, where a migration counts on it.
+    let compare () =
+        if plan.Limits.SkipDeltaPass then
+            for order in AntiEntropyPass.run world keys state do
+                observe (Ordered order)
+
     let hostileStep n =
         (match hostility.Ending with
          | AbortedAt steps when steps = n -> observe (Ordered(Order.Abort "no longer wanted"))
@@ -326,6 +332,7 @@ type private Runner(plan: Plan, hostility: Hostility, seed: int) =
             node.IsUp <- not node.IsUp
         | 3 when hostility.Orders -> order ()
         | 4 -> observe (Ordered Order.Cutover)
+        | 5 -> compare ()
         | k when k < 20 -> world.Begin()
         | _ -> deliver (random.Next 4 > 0) hostility.Faults
 
@@ -365,6 +372,7 @@ type private Runner(plan: Plan, hostility: Hostility, seed: int) =
             if world.Flights.Count = 0 then
                 idle <- idle + 1
                 observe (Ordered Order.Cutover)
+                compare ()
             else
                 idle <- 0
 
@@ -373,6 +381,9 @@ type private Runner(plan: Plan, hostility: Hostility, seed: int) =
 
                 if random.Next 100 = 0 then
                     world.Rebuild()
+                    // A source that is kept is looked after without end: the operator does not wait for silence.
+                    observe (Ordered Order.Cutover)
+                    compare ()
 
                 deliver true { Repeat = 0; Lose = 0 }
 

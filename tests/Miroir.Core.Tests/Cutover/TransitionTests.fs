@@ -100,6 +100,42 @@ let private started (plan: Plan) =
     | Ok(state, _) -> state
     | Error why -> failwith why.Message
 
+[<Test>]
+let ``without anti-entropy no migration may skip its delta pass`` () =
+    for plan in plans do
+        let unproven = {
+            plan with
+                Limits = {
+                    plan.Limits with
+                        SkipDeltaPass = true
+                        AntiEntropy = false
+                }
+        }
+
+        match Transition.start 1L unproven with
+        | Error why -> Assert.That(why.Code, Is.EqualTo "UnsafeCutoverNoAntiEntropy")
+        | Ok _ -> Assert.Fail "it was started"
+
+        let nodes =
+            plan.Moves
+            |> Seq.collect (fun m -> m.Targets |> Seq.collect _.Nodes)
+            |> Seq.distinct
+            |> Seq.map (fun name -> {
+                NodeInfo.Name = name
+                Address = "http://" + name
+                Zone = ""
+                Weight = 1.0
+                CapacityBytes = 0L
+                Role = Active
+            })
+            |> Seq.toArray
+
+        let routes = plan.Moves |> Array.map _.Route
+
+        match Planning.compute 1L plan.Index routes nodes 5 unproven.Limits with
+        | Error why -> Assert.That(why.Code, Is.EqualTo "UnsafeCutoverNoAntiEntropy")
+        | Ok _ -> Assert.Fail "it was planned"
+
 [<Property(MaxTest = 150)>]
 let ``anything said in any state is taken or refused and never throws`` () =
     Prop.forAll (Arb.fromGen (Gen.zip (Gen.elements plans) sayings)) (fun (plan, sayings) ->

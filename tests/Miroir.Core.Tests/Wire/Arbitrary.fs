@@ -244,11 +244,40 @@ let answer: Gen<Answer> =
         Gen.map2 (fun count oldest -> WritesOpen { Count = count; OldestMs = oldest }) int int64
     ]
 
+let private stores: Gen<(Replica * Guid)[]> =
+    Gen.map3 (fun node store incarnation -> { Node = node; Store = store }, incarnation) name shard guid
+    |> Gen.arrayOf
+
+let certificate: Gen<Certificate> =
+    gen {
+        let! target = shard
+        let! holders = stores
+        let! sources = stores
+        let! entries = int64
+        let! a = uint64
+        let! b = uint64
+
+        return {
+            Target = target
+            JointEpoch = entries + 1L
+            Holders = holders
+            Sources = sources
+            Entries = entries
+            Copied = entries / 2L
+            Digest = { A = a; B = b }
+            Watermark = {
+                Term = entries
+                Clock = entries
+            }
+        }
+    }
+
 let order: Gen<Order> =
     Gen.oneof [
         Gen.elements [ Order.Cutover; Pause; Resume ]
         text |> Gen.map Order.Abort
         Gen.map2 (fun throttle drain -> Tune(throttle, drain)) (Gen.choose (-1, 1000)) (Gen.choose (-1, 100_000))
+        Gen.map2 (fun shard certificate -> Certify(shard, certificate)) shard certificate
         Gen.map3 (fun shard router incarnation -> AssignWriter(shard, router, incarnation)) shard text int64
     ]
 
@@ -266,6 +295,8 @@ let limits: Gen<Limits> =
         MaxDeltaFailures = n[8]
         MaxDropFailures = n[9]
         AwaitWrites = n[0] % 2 = 0
+        SkipDeltaPass = n[1] % 2 = 0
+        AntiEntropy = n[2] % 2 = 0
     })
 
 let plan: Gen<Plan> =

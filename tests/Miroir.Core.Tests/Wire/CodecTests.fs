@@ -179,6 +179,28 @@ let private storedObservations = [
     Ordered(Tune(5, -1))
     """{"v":1,"atUnixMs":1700000000000,"event":"ordered","order":"assignWriter","shard":{"index":"books","generation":2,"shard":3},"router":"r2","incarnation":8}""",
     Ordered(AssignWriter(theRoute.Shard, "r2", 8L))
+    """{"v":1,"atUnixMs":1700000000000,"event":"ordered","order":"certify","shard":{"index":"books","generation":2,"shard":3},"certificate":{"target":{"index":"books","generation":3,"shard":9},"jointEpoch":4,"holders":[{"node":"n2","store":{"index":"books","generation":3,"shard":9},"incarnation":"00112233-4455-6677-8899-aabbccddeeff"}],"sources":[],"entries":10,"copied":2,"digestA":"00000000000000ff","digestB":"fedcba9876543210","term":4,"clock":99}}""",
+    Ordered(
+        Certify(
+            theRoute.Shard,
+            {
+                Target = theRoute.Targets[0].Shard
+                JointEpoch = 4L
+                Holders = [|
+                    {
+                        Node = "n2"
+                        Store = theRoute.Targets[0].Shard
+                    },
+                    guid
+                |]
+                Sources = [||]
+                Entries = 10L
+                Copied = 2L
+                Digest = ended.MergeDigest
+                Watermark = ended.Watermark
+            }
+        )
+    )
 ]
 
 [<Test>]

@@ -48,7 +48,7 @@ public sealed class ChaosRun
 
     private static WorldSettings Settings(ChaosScenario scenario, SimKernel kernel)
     {
-        var limits = new Limits(0, 4, 2, 4, DrainTimeoutMs, 0, 50, 2_000, 12, 1_000_000, true);
+        var limits = new Limits(0, 4, 2, 4, DrainTimeoutMs, 0, 50, 2_000, 12, 1_000_000, true, false, true);
         var options = new CoordinatorOptions { MigrationLimits = limits, ProgressEveryMs = 50 };
         return new WorldSettings(new FaultProfile { MaxSkewMs = kernel.Pick([0, 5_000]) }, options, OldNodes(scenario));
     }

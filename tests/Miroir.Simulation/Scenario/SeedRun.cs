@@ -24,6 +24,8 @@ public static class SeedRun
             kernel.Pick([2, 12]),
             // Nothing is left for an operator to reclaim: what stays behind at the end is a fault.
             1_000_000,
+            true,
+            false,
             true
         );
         var options = new CoordinatorOptions { MigrationLimits = limits, ProgressEveryMs = 50 };

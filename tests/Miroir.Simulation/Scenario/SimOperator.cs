@@ -64,7 +64,7 @@ public sealed class SimOperator(SimKernel kernel, SimNetwork network, SimProcess
     /// <summary>Starts the migration of an index onto the nodes that there are, until it has been started.</summary>
     public async Task StartReshardAsync(SimIndex index)
     {
-        var request = new StartReshardRequest(index.Uid, 0, 0, false);
+        var request = new StartReshardRequest(index.Uid, 0, 0, false, false);
         while (true)
         {
             await Order($"reshard {index.Uid}", (admin, cancel) => admin.StartReshard(request, cancel));
@@ -104,7 +104,7 @@ public sealed class SimOperator(SimKernel kernel, SimNetwork network, SimProcess
         {
             await Rest(kernel.Duration(0, 1_500).TotalMilliseconds);
             int[] wanted = [0, shards * 2, Math.Max(1, shards / 2), kernel.Between(1, 7)];
-            var request = new StartReshardRequest(index.Uid, kernel.Pick(wanted), kernel.Pick([0, 0, 20, 200]), false);
+            var request = new StartReshardRequest(index.Uid, kernel.Pick(wanted), kernel.Pick([0, 0, 20, 200]), false, false);
             await Order(
                 $"reshard {index.Uid} to {request.NewShards} shards, throttle {request.Throttle}",
                 (admin, cancel) => admin.StartReshard(request, cancel)
