@@ -191,6 +191,7 @@ module Encode =
         | Checking -> 4
         | Ending -> 5
         | Dropping -> 6
+        | Watching -> 7
 
     let private step (s: Step) =
         match s with
