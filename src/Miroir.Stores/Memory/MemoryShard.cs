@@ -17,6 +17,8 @@ internal sealed class MemoryShard(ShardId store, HashRange range, long migration
 
     public StoreStatus Status => new(store, Range, Incarnation, Migration, attempt, documents, tombstones, bytes, 0);
 
+    public IEnumerable<Document> Documents => ordered.Select(slot => slot.Document!);
+
     public Document? Find(Key key) => byKey.TryGetValue(key, out var slot) ? slot.Document : null;
 
     public PutReply Put(Document document)

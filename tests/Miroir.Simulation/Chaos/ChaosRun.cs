@@ -14,7 +14,7 @@ namespace Miroir.Simulation.Chaos;
 /// <summary>One scenario under one seed: load, migrate under writes, cut over, heal, judge.</summary>
 public sealed class ChaosRun
 {
-    private const string NewNode = "new";
+    public const string NewNode = "new";
     private const int DrainTimeoutMs = 3_000;
     private static readonly TimeSpan WritingLimit = TimeSpan.FromHours(12);
     private static readonly TimeSpan Patience = TimeSpan.FromMinutes(5);
@@ -24,9 +24,10 @@ public sealed class ChaosRun
     private readonly SimOperator _operator;
     private readonly ChaosEvents _events;
     private readonly List<SimClient> _clients = [];
+    private Task _boundary = Task.CompletedTask;
     private bool _areOver;
 
-    private ChaosRun(ChaosScenario scenario, SimWorld world)
+    public ChaosRun(ChaosScenario scenario, SimWorld world)
     {
         _scenario = scenario;
         _world = world;
@@ -40,26 +41,51 @@ public sealed class ChaosRun
             keepsStory,
             kernel => Settings(scenario, kernel),
             world => new ChaosRun(scenario, world).PlayAsync(),
-            (long)XxHash64.hash(0, Encoding.UTF8.GetBytes(scenario.Name))
+            Salt(scenario)
         );
+
+    public static long Salt(ChaosScenario scenario) => (long)XxHash64.hash(0, Encoding.UTF8.GetBytes(scenario.Name));
 
     private static string[] OldNodes(ChaosScenario scenario) =>
         [.. Enumerable.Range(1, scenario.OldNodes).Select(i => $"old{i}")];
 
-    private static WorldSettings Settings(ChaosScenario scenario, SimKernel kernel)
+    /// <summary>As many nodes, and as patient a coordinator, as the scenario asks for.</summary>
+    public static WorldSettings Settings(ChaosScenario scenario, SimKernel kernel)
     {
-        var limits = new Limits(0, 4, 2, 4, DrainTimeoutMs, 0, 50, 2_000, 12, 1_000_000, true, false, true);
+        var limits = new Limits(
+            0,
+            4,
+            2,
+            4,
+            DrainTimeoutMs,
+            scenario.RetainSourceMs,
+            50,
+            2_000,
+            12,
+            1_000_000,
+            true,
+            !scenario.Delta,
+            scenario.AntiEntropy
+        );
         var options = new CoordinatorOptions { MigrationLimits = limits, ProgressEveryMs = 50 };
         return new WorldSettings(new FaultProfile { MaxSkewMs = kernel.Pick([0, 5_000]) }, options, OldNodes(scenario));
     }
 
     private async Task PlayAsync()
     {
-        _world.StartAll([.. OldNodes(_scenario), NewNode]);
-        for (var i = 1; i <= _scenario.Indexes; i++)
-        {
-            await LoadAsync(await _world.CreateIndexAsync($"docs{i}", _scenario.Shards, _scenario.Replication));
-        }
+        await PrepareAsync();
+        await CutOverAsync();
+        // A shard that fell back waits until cutover is said again.
+        await UntilAsync("the migration has ended", view => view.FinishedAtUnixMs != 0, _operator.CutoverAsync);
+        await FinishAsync();
+        ChaosChecks.Judge(_scenario, _world, NewNode);
+        _events.Judge();
+    }
+
+    /// <summary>Up to the moment when everything is copied, and so much was written that only a delta pass would find.</summary>
+    public async Task PrepareAsync()
+    {
+        await LoadAsync();
         // So heavy that one copy of every shard goes there.
         await _operator.AddNodeAsync(NewNode, 1e12);
         _world.Disasters.Begin();
@@ -77,22 +103,42 @@ public sealed class ChaosRun
         {
             _world.Findings.Add("wedged", $"{_scenario.Writes} documents were not written in time");
         }
+    }
 
+    /// <summary>A cluster with its documents, and clients that go on writing.</summary>
+    public async Task LoadAsync()
+    {
+        _world.StartAll([.. OldNodes(_scenario), NewNode]);
+        for (var i = 1; i <= _scenario.Indexes; i++)
+        {
+            await LoadAsync(await _world.CreateIndexAsync($"docs{i}", _scenario.Shards, _scenario.Replication));
+        }
+    }
+
+    public async Task CutOverAsync()
+    {
         _world.Cluster.PlanDisks(node => Plan(node, _scenario.FailingAtBoundary ?? _scenario.Failing));
         await _events.BeforeCutoverAsync();
-        var boundary = _world.Indexes.Select(index => Burst(index, _scenario.BoundaryWrites)).ToList();
+        _boundary = Task.WhenAll(_world.Indexes.Select(index => Burst(index, _scenario.BoundaryWrites)));
         await _operator.CutoverAsync();
-        // A shard that fell back waits until cutover is said again.
-        await UntilAsync("the migration has ended", view => view.FinishedAtUnixMs != 0, _operator.CutoverAsync);
-        await Task.WhenAll(boundary);
+    }
 
+    /// <summary>Clients stop, and are answered.</summary>
+    public async Task QuietenAsync()
+    {
+        await _boundary;
+        _areOver = true;
+        await _world.UntilAsync(() => _clients.All(client => client.IsDone));
+    }
+
+    public async Task FinishAsync()
+    {
+        await _boundary;
         _world.Disasters.Heal();
         await _operator.Rest(200);
         _areOver = true;
         await _events.AfterHealingAsync();
         await _world.FinishAsync(_clients);
-        ChaosChecks.Judge(_scenario, _world, NewNode);
-        _events.Judge();
     }
 
     private FaultPlan Plan(string node, IReadOnlyList<double> failing) =>
@@ -131,7 +177,7 @@ public sealed class ChaosRun
         return _world.Client(index, habits).BurstAsync(writes);
     }
 
-    private async Task UntilAsync(string what, Func<MigrationView, bool> isSo, Func<Task>? meanwhile = null)
+    public async Task UntilAsync(string what, Func<MigrationView, bool> isSo, Func<Task>? meanwhile = null)
     {
         var until = _world.Kernel.Now + Patience.Ticks;
         while (_world.Kernel.Now < until)

@@ -39,6 +39,17 @@ public sealed record ChaosScenario(string Name, string About)
 
     public bool AntiEntropy { get; init; } = true;
 
+    /// <summary>False: the delta pass is skipped.</summary>
+    public bool Delta { get; init; } = true;
+
+    /// <summary>The fault seeded into the protocol; "": none.</summary>
+    public string Mutant { get; init; } = "";
+
+    /// <summary>How long the source is retained after the last shard has switched, ms.</summary>
+    public int RetainSourceMs { get; init; }
+
+    public ChaosPlay Play { get; init; }
+
     public ChaosEvent Event { get; init; }
 
     /// <summary>How long clients wait between two requests, ms.</summary>
@@ -70,4 +81,17 @@ public enum ChaosEvent
 
     /// <summary>The coordinator dies at each entry of the migration's journal, before or after what the entry sets off.</summary>
     CoordinatorDies,
+}
+
+/// <summary>What a scenario is about.</summary>
+public enum ChaosPlay
+{
+    /// <summary>A cutover from beginning to end.</summary>
+    Cutover,
+
+    /// <summary>A cutover in whose midst everything is read, to count what it has missed.</summary>
+    Loss,
+
+    /// <summary>What is refused, and what is taken.</summary>
+    Gates,
 }

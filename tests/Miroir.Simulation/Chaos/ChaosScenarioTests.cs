@@ -11,13 +11,15 @@ public sealed class ChaosScenarioTests
 
     public static IEnumerable<TestCaseData> Cases =>
         from scenario in ChaosScenarios.All
+        where scenario.Mutant == "" || Mutant.AreThere
         from seed in (long[])[1, 2, 3]
         select new TestCaseData(scenario, seed).SetArgDisplayNames(scenario.FullName, $"seed {seed}");
 
     [TestCaseSource(nameof(Cases))]
     public void NothingIsWrongAfter(ChaosScenario scenario, long seed)
     {
-        var result = ChaosRun.Run(scenario.AtMost(Size), seed, keepsStory: false);
+        using var mutant = Mutant.Activate(scenario.Mutant);
+        var result = ChaosScenarios.Run(scenario.AtMost(Size), seed, keepsStory: false);
         Assert.That(
             result.Violations,
             Is.Empty,
@@ -29,16 +31,9 @@ public sealed class ChaosScenarioTests
     [Test]
     public void WithoutTheDeltaPassAScenarioFindsLoss()
     {
-        Core.Mutants.activate(["delta-pass-left-out"]);
-        try
-        {
-            var result = ChaosRun.Run(ChaosScenarios.Named("partial_shard_failure").AtMost(Size), 1, keepsStory: false);
-            Assert.That(result.Wrong.Keys, Has.Some.AnyOf("lost", "stale", "resurrected"));
-        }
-        finally
-        {
-            Core.Mutants.activate([]);
-        }
+        using var mutant = Mutant.Activate("delta-pass-left-out");
+        var result = ChaosRun.Run(ChaosScenarios.Named("partial_shard_failure").AtMost(Size), 1, keepsStory: false);
+        Assert.That(result.Wrong.Keys, Has.Some.AnyOf("lost", "stale", "resurrected"));
     }
 #endif
 }

@@ -41,7 +41,8 @@ public static class Final
         ];
     }
 
-    public static void Judge(SimIndex index, IReadOnlyList<FinalRead> reads, SimCluster cluster, Findings findings)
+    /// <summary>Answers how many documents are lost, stale or resurrected.</summary>
+    public static int Judge(SimIndex index, IReadOnlyList<FinalRead> reads, SimCluster cluster, Findings findings)
     {
         var table = Table(cluster);
         Placement? PlacementOf(string key)
@@ -78,51 +79,49 @@ public static class Final
         {
             findings.Add("leftover", $"{classes.LeftoverTombstones} tombstones are where they do not belong");
         }
+        return classes.Wrong.Count(document =>
+            document.Value.Any(c => c is DocumentClass.Lost or DocumentClass.Stale or DocumentClass.Resurrected)
+        );
     }
 
-    private static RoutingTable Table(SimCluster cluster)
+    /// <summary>The newest of what any store has, by document.</summary>
+    public static IReadOnlyDictionary<string, DumpEntry> Newest(string index, SimCluster cluster) =>
+        Dump(index, cluster)
+            .GroupBy(entry => entry.Key, StringComparer.Ordinal)
+            .ToDictionary(
+                entries => entries.Key,
+                entries => entries.MaxBy(entry => (entry.Version.Term, entry.Version.Clock))!,
+                StringComparer.Ordinal
+            );
+
+    public static RoutingTable Table(SimCluster cluster)
     {
         IndexInfo[] indexes =
         [
             .. cluster.Metadata.Read(CatalogKeys.Indexes).Select(entry => Codec.indexOfBytes(entry.Value!)),
         ];
+        NodeInfo[] nodes =
+        [
+            .. cluster.Metadata.Read(CatalogKeys.Nodes).Select(entry => Codec.nodeOfBytes(entry.Value!)),
+        ];
         return RoutingTable.Empty.Apply(
-            new TableUpdate(1, true, indexes, [], [.. cluster.Routes()], [], [], [], [], [])
+            new TableUpdate(1, true, indexes, [], [.. cluster.Routes()], [], nodes, [], [], [])
         );
     }
 
-    private static List<DumpEntry> Dump(string index, SimCluster cluster)
-    {
-        List<DumpEntry> dump = [];
-        foreach (var (node, disk) in cluster.Disks)
-        {
-            var store = Open(disk);
-            foreach (var status in Stores(disk).Where(s => s.Store.Index == index))
-            {
-                // Newer than any route: a dump is never stale, and nothing runs behind it.
-                var stamp = new RouteStamp(status.Store, long.MaxValue);
-                var scan = new ScanCommand(stamp, status.Store, HashRange.Full, null, int.MaxValue, int.MaxValue, true);
-                if (store.ScanPage(scan, CancellationToken.None).Result is not ScanReply.Page { Item: var page })
-                {
-                    continue;
-                }
-                for (var i = 0; i < page.Entries.Length; i++)
-                {
-                    var entry = page.Entries[i];
-                    dump.Add(
-                        new DumpEntry(
-                            node,
-                            status.Store.ToString(),
-                            entry.Key.Text,
-                            DumpVersion.Of((ulong)entry.Version.Term, (ulong)entry.Version.Clock),
-                            entry.IsTombstone ? null : SimClient.FieldsOf(page.Bodies[i])
-                        )
-                    );
-                }
-            }
-        }
-        return dump;
-    }
+    private static List<DumpEntry> Dump(string index, SimCluster cluster) =>
+        [
+            .. cluster.Disks.SelectMany(disk =>
+                disk.Value.Documents(index)
+                    .Select(found => new DumpEntry(
+                        disk.Key,
+                        found.Store.ToString(),
+                        found.Document.Key.Text,
+                        DumpVersion.Of((ulong)found.Document.Version.Term, (ulong)found.Document.Version.Clock),
+                        found.Document.IsTombstone ? null : SimClient.FieldsOf(found.Document.Body)
+                    ))
+            ),
+        ];
 
     private static MemoryNodeStore Open(MemoryDisk disk) => new(new Ports.SeededEntropy(0), disk);
 

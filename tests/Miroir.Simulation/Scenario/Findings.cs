@@ -18,5 +18,15 @@ public sealed class Findings
 
     public void Count(string kind, long many) => _counts[kind] = _counts.GetValueOrDefault(kind) + many;
 
+    /// <summary>What was found wrong in a run besides.</summary>
+    public void Merge(SeedResult other)
+    {
+        foreach (var (kind, many) in other.Wrong)
+        {
+            Count(kind, many);
+        }
+        _stories.AddRange(other.Violations);
+    }
+
     public void Tell(string story) => _stories.Add(story);
 }

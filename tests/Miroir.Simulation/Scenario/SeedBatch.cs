@@ -7,13 +7,13 @@ public static class SeedBatch
 {
     /// <param name="isEnough">Asked before each further seed.</param>
     /// <param name="onResult">Called under a lock, in the order in which runs end.</param>
-    public static TimeSpan Run(
+    public static TimeSpan Run<T>(
         long from,
         long seeds,
         int workers,
         Func<bool> isEnough,
-        Func<long, SeedResult> run,
-        Action<SeedResult> onResult
+        Func<long, T> run,
+        Action<T> onResult
     )
     {
         var watch = Stopwatch.StartNew();

@@ -88,6 +88,16 @@ public sealed class SimOperator(SimKernel kernel, SimNetwork network, SimProcess
         }
     }
 
+    /// <summary>Sends every migration that runs back to the old owners, until it is on its way.</summary>
+    public async Task RevertAsync()
+    {
+        while (await ViewsAsync() is not { } views || views.Any(view => view.Status == "Running"))
+        {
+            await Order("revert", (admin, cancel) => admin.Revert(new MigrationSelector(0, ""), cancel));
+            await Rest(100);
+        }
+    }
+
     /// <summary>Every migration as it is now; null where no answer came.</summary>
     public async Task<MigrationView[]?> ViewsAsync()
     {
@@ -104,7 +114,13 @@ public sealed class SimOperator(SimKernel kernel, SimNetwork network, SimProcess
         {
             await Rest(kernel.Duration(0, 1_500).TotalMilliseconds);
             int[] wanted = [0, shards * 2, Math.Max(1, shards / 2), kernel.Between(1, 7)];
-            var request = new StartReshardRequest(index.Uid, kernel.Pick(wanted), kernel.Pick([0, 0, 20, 200]), false, false);
+            var request = new StartReshardRequest(
+                index.Uid,
+                kernel.Pick(wanted),
+                kernel.Pick([0, 0, 20, 200]),
+                false,
+                false
+            );
             await Order(
                 $"reshard {index.Uid} to {request.NewShards} shards, throttle {request.Throttle}",
                 (admin, cancel) => admin.StartReshard(request, cancel)

@@ -44,6 +44,9 @@ public sealed class SimWorld
     public Findings Findings { get; } = new();
     public IReadOnlyList<SimIndex> Indexes => _indexes;
 
+    /// <summary>Documents that are lost, stale or resurrected at the end.</summary>
+    public long WrongDocuments { get; private set; }
+
     /// <summary>Plays one run from beginning to end, and judges it.</summary>
     /// <param name="salt">So that the same seed makes something else of each kind of run.</param>
     public static SeedResult Play(
@@ -163,7 +166,7 @@ public sealed class SimWorld
                 reads.Add(new FinalRead(key, reply));
             }
         }
-        Final.Judge(index, reads, Cluster, Findings);
+        WrongDocuments += Final.Judge(index, reads, Cluster, Findings);
         index.Lists.Judge(index.History, Findings);
     }
 

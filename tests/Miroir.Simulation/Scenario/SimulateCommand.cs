@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using Miroir.Core;
 using Miroir.Simulation.Chaos;
 
 namespace Miroir.Simulation.Scenario;
@@ -21,24 +20,22 @@ public static class SimulateCommand
             Console.Error.WriteLine($"error: {e.Message}\n\n{SimulateOptions.Usage}");
             return 2;
         }
-        if (options.Mutant != "")
+        if (options.Mutant != "" && !Mutant.AreThere)
         {
-#if MUTANTS
-            Mutants.activate([options.Mutant]);
-#else
             Console.Error.WriteLine(
                 $"error: there are no mutants in this build; '{options.Mutant}' needs a Debug build"
             );
             return 2;
-#endif
         }
+        using var active = Mutant.Activate(options.Mutant);
         return options switch
         {
             { Seed: { } seed, Scenarios: [var scenario, ..] } => One(
-                ChaosRun.Run(scenario.AtMost(options.Size), seed, !options.IsQuiet)
+                OneOf(scenario.AtMost(options.Size), seed, !options.IsQuiet)
             ),
             { Seed: { } seed } => One(SeedRun.Run(seed, !options.IsQuiet)),
             { Scenarios.Count: > 0 } => Scenarios(options),
+            { IsLossTable: true } => Losses(options),
             _ => Many(options),
         };
     }
@@ -70,13 +67,19 @@ public static class SimulateCommand
         foreach (var scenario in options.Scenarios)
         {
             var played = scenario.AtMost(options.Size);
+            if (scenario.Mutant != "" && !Mutant.AreThere)
+            {
+                Console.WriteLine($"{scenario.FullName}: needs a Debug build, where faults can be seeded");
+                continue;
+            }
+            using var mutant = Mutant.Activate(scenario.Mutant);
             List<SeedResult> runs = [];
             SeedBatch.Run(
                 options.From,
                 options.Seeds ?? SeedsOfAScenario,
                 options.Workers,
                 static () => false,
-                seed => ChaosRun.Run(played, seed, false),
+                seed => ChaosScenarios.Run(played, seed, false),
                 result =>
                 {
                     runs.Add(result);
@@ -91,6 +94,22 @@ public static class SimulateCommand
             new SimulationReport { Scenarios = results }.Write(options.Json);
         }
         return results.TrueForAll(result => result.IsRight) ? 0 : 1;
+    }
+
+    private static SeedResult OneOf(ChaosScenario scenario, long seed, bool keepsStory)
+    {
+        using var mutant = Mutant.Activate(scenario.Mutant);
+        return ChaosScenarios.Run(scenario, seed, keepsStory);
+    }
+
+    private static int Losses(SimulateOptions options)
+    {
+        var rows = LossTable.Measure(options, options.Seeds ?? SeedsOfAScenario, Console.WriteLine);
+        if (options.Json != "")
+        {
+            new SimulationReport { LossTable = rows }.Write(options.Json);
+        }
+        return rows.All(row => row.Wrong == "") ? 0 : 1;
     }
 
     private static int Many(SimulateOptions options)

@@ -11,6 +11,7 @@ public sealed record SimulateOptions
                simulate --seed N [--quiet]                    one, with its story
                simulate --scenarios [--seeds N] [--size N]    every named scenario, under some seeds each
                simulate --scenario NAME [--seeds N] [--size N] [--seed N]
+               simulate --loss-table [--seeds N]              what is missed with and without anti-entropy and delta pass
         also:  --workers W   threads, each with runs of its own
                --json FILE   what was found, for other programs
                --mutant NAME a fault seeded into the protocol (Debug builds)
@@ -36,6 +37,9 @@ public sealed record SimulateOptions
 
     /// <summary>The named scenarios that are wanted.</summary>
     public IReadOnlyList<ChaosScenario> Scenarios { get; private init; } = [];
+
+    /// <summary>Whether the loss table is to be measured.</summary>
+    public bool IsLossTable { get; private init; }
 
     /// <summary>Documents, and writes, of a scenario at most.</summary>
     public int Size { get; private init; } = 5_000;
@@ -71,6 +75,7 @@ public sealed record SimulateOptions
                 "--seed" => options with { Seed = Number(0) },
                 "--quiet" => options with { IsQuiet = true },
                 "--scenarios" => options with { Scenarios = ChaosScenarios.All },
+                "--loss-table" => options with { IsLossTable = true },
                 "--scenario" => options with { Scenarios = [ChaosScenarios.Named(Value())] },
                 "--size" => options with
                 {
@@ -81,7 +86,7 @@ public sealed record SimulateOptions
                 _ => throw new FormatException($"'{name}' is not understood here"),
             };
         }
-        return options.Seed is null && options.Seeds is null && options.Scenarios.Count == 0
+        return options.Seed is null && options.Seeds is null && options.Scenarios.Count == 0 && !options.IsLossTable
             ? throw new FormatException("nothing to simulate was given")
             : options;
     }

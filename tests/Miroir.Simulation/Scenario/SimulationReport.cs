@@ -28,6 +28,7 @@ public sealed record SimulationReport
     public IReadOnlyList<long> WrongSeeds { get; init; } = [];
     public double SeedsPerHour { get; init; }
     public IReadOnlyList<ChaosResult> Scenarios { get; init; } = [];
+    public IReadOnlyList<LossTable.Row> LossTable { get; init; } = [];
 
     public void Write(string path) => File.WriteAllText(path, JsonSerializer.Serialize(this, Shape));
 
