@@ -111,7 +111,7 @@ let targets = [
         demo
     withArguments
         "simulate"
-        "run the cluster in a deterministic simulator; [--seeds N] [--workers W] [--json FILE], [--scenarios], or --seed N for one's story"
+        "run the cluster in a deterministic simulator; [--seeds N] [--workers W] [--json FILE], [--scenarios], [--loss-table], or --seed N for one's story"
         simulate
     withArguments
         "explore"

@@ -30,7 +30,38 @@ public sealed record SimulationReport
     public IReadOnlyList<ChaosResult> Scenarios { get; init; } = [];
     public IReadOnlyList<LossTable.Row> LossTable { get; init; } = [];
 
-    public void Write(string path) => File.WriteAllText(path, JsonSerializer.Serialize(this, Shape));
+    /// <summary>
+    /// Writes the file anew, but for the parts that another run at the same commit has written there and this one did not
+    /// measure.
+    /// </summary>
+    public void Write(string path)
+    {
+        var earlier = Read(path);
+        var whole = earlier is null || earlier.Commit != Commit ? this : With(earlier);
+        File.WriteAllText(path, JsonSerializer.Serialize(whole, Shape));
+    }
+
+    private SimulationReport With(SimulationReport earlier) =>
+        (Seeds > 0 ? this : earlier) with
+        {
+            Scenarios = Scenarios.Count > 0 ? Scenarios : earlier.Scenarios,
+            LossTable = LossTable.Count > 0 ? LossTable : earlier.LossTable,
+        };
+
+    private static SimulationReport? Read(string path)
+    {
+        try
+        {
+            return File.Exists(path)
+                ? JsonSerializer.Deserialize<SimulationReport>(File.ReadAllText(path), Shape)
+                : null;
+        }
+        catch (JsonException)
+        {
+            // Something else was there.
+            return null;
+        }
+    }
 
     private static string CommitOfWorkingTree()
     {
