@@ -278,24 +278,65 @@ module Configurations =
         unknown
     ]
 
+    let private twice = {
+        disjoint with
+            Name = "twice"
+            About = "one copy, to another node; a put arrives twice"
+            Operations = [| op OpKind.Put 0; op OpKind.Put 1; op OpKind.Read 2 |]
+            Budget = { none with Duplicates = 1 }
+    }
+
+    let private wide = {
+        thereAndBack with
+            Keys = [| lower; upper |]
+            Routers = [| "r0"; "r1" |]
+            Operations = [| op OpKind.Put 0; op OpKind.Merge 1 |> at 1 |]
+    }
+
+    let private wideCrash = {
+        wide with
+            Name = "wide-crash"
+            About = "two keys, two routers, there and back, a coordinator lost on the way"
+    }
+
+    let private wideLoss = {
+        wide with
+            Name = "wide-loss"
+            About = "two keys, two routers, there and back, a target's store lost on the way"
+            Budget = { none with Losses = 1 }
+    }
+
+    let private wideRetry = {
+        wide with
+            Name = "wide-retry"
+            About = "two keys, two routers, undone at every stage, and tried again"
+            Goals = [| whole [ "b" ]; whole [ "b" ] |]
+            Budget = { none with Aborts = 1 }
+    }
+
     let large = [
-        relayout
         handoverRead
+        relayout
+        twice
+        three
+        splits
+        inspect
+        attempts
+        wideCrash
+        wideRetry
+        wideLoss
         change
         loss
-        attempts
-        abortLoss
-        inspect
         lossLate
-        splits
-        three
+        abortLoss
+    ]
+
+    /// Too many states to see them all: for `--config` with a limit.
+    let endless = [
         {
-            thereAndBack with
-                Name = "large"
-                About = "two keys, two routers, abort and retry, a crash and a loss, there and back"
-                Keys = [| lower; upper |]
-                Routers = [| "r0"; "r1" |]
-                Operations = [| op OpKind.Put 0; op OpKind.Merge 1 |> at 1 |]
+            wide with
+                Name = "endless"
+                About = "two keys, two routers, there and back, with an abort, a crash and a loss in one run"
                 Budget = {
                     none with
                         Crashes = 1
@@ -305,4 +346,4 @@ module Configurations =
         }
     ]
 
-    let all: Setting list = usual @ large
+    let all: Setting list = usual @ large @ endless

@@ -26,12 +26,14 @@ module Coordination =
 
     let private interned = ConcurrentDictionary<Fingerprint, Coordinator>()
     let private stepped = ConcurrentDictionary<struct (int * Fingerprint), Stepped>()
+    let private started = ConcurrentDictionary<Fingerprint, Stepped>()
     let mutable private count = 0
 
     /// Everything known is forgotten: another configuration, or another fault.
     let reset () =
         interned.Clear()
         stepped.Clear()
+        started.Clear()
         count <- 0
 
     let private intern (state: State) : Coordinator =
@@ -172,8 +174,7 @@ module Coordination =
                 IsRefused = false
             }
 
-    /// A migration's first state.
-    let start (plan: Plan) : Stepped =
+    let private begin' (plan: Plan) : Stepped =
         match Transition.start 0L plan with
         | Error why -> failwith why.Message
         | Ok(state, effects) ->
@@ -188,6 +189,18 @@ module Coordination =
                 match conclude [] (Ok(state, effects @ more)) with
                 | ValueSome done' -> done'
                 | ValueNone -> failwith "a migration did not start"
+
+    /// A migration's first state. Within a configuration, its number and the routes it starts from say the rest of its
+    /// plan.
+    let start (plan: Plan) : Stepped =
+        let print =
+            Encoder.Of(fun e ->
+                e.Num plan.Migration
+                e.Each plan.Moves (fun m -> Encode.route e m.Route))
+
+        match started.TryGetValue print with
+        | true, known -> known
+        | _ -> started.GetOrAdd(print, begin' plan)
 
     /// A coordinator that has nothing to do.
     let idle (plan: Plan) : Coordinator =

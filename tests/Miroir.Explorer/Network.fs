@@ -108,7 +108,17 @@ module Network =
             | ValueSome f -> kept.Add f
             | ValueNone -> ()
 
-        kept.Sort(Comparison order)
+        // All but the newest are in order: sorted by insertion.
+        for at in 1 .. kept.Count - 1 do
+            let flight = kept[at]
+            let mutable into = at
+
+            while into > 0 && order kept[into - 1] flight > 0 do
+                kept[into] <- kept[into - 1]
+                into <- into - 1
+
+            kept[into] <- flight
+
         let mutable i = 1
 
         while i < kept.Count do

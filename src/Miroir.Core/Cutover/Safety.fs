@@ -64,42 +64,37 @@ module Safety =
     let private ofMove (state: State) (move: Move) : string list =
         let within low high = move.Step >= low && move.Step <= high
 
+        // A text is made only where a rule is broken: this runs after every step of every search.
         [
-            yield! unless (stageFits state move) $"the published stage is not one of {move.Step}"
-            yield!
-                unless
-                    (not (within Activating Finished)
-                     || isCertified move
-                     // Kept until anti-entropy has certified it: it may switch, and not retire.
-                     || (state.Limits.SkipDeltaPass && within Activating Holding))
-                    $"{move.Step} without a valid certificate"
+            if not (stageFits state move) then
+                yield $"the published stage is not one of {move.Step}"
 
-            yield!
-                unless
-                    (within Activating Finished || Array.isEmpty move.Certificates)
-                    $"a certificate is still there in {move.Step}"
+            // Kept until anti-entropy has certified it, a shard may switch, and not retire.
+            let mustBeCertified =
+                within (if state.Limits.SkipDeltaPass then Reproving else Activating) Finished
 
-            yield! unless (not (within DeltaPass Activating) || isFenced move) $"{move.Step} without the Joint barrier"
+            if mustBeCertified && not (isCertified move) then
+                yield $"{move.Step} without a valid certificate"
 
-            yield!
-                unless
-                    (not (within Cleaning Finished) || hasEnded move)
-                    $"{move.Step} before the ended route's barrier is confirmed"
+            if not (within Activating Finished || Array.isEmpty move.Certificates) then
+                yield $"a certificate is still there in {move.Step}"
 
-            yield!
-                unless
-                    (not (within Reproving Finished) || state.RetentionTimer = -1L)
-                    $"{move.Step} before every shard has switched and the source was retained"
+            if within DeltaPass Activating && not (isFenced move) then
+                yield $"{move.Step} without the Joint barrier"
+
+            if within Cleaning Finished && not (hasEnded move) then
+                yield $"{move.Step} before the ended route's barrier is confirmed"
+
+            if within Reproving Finished && state.RetentionTimer <> -1L then
+                yield $"{move.Step} before every shard has switched and the source was retained"
 
             for m in Array.append move.Owners (Move.takers move) do
                 for KeyValue(kind, chore) in m.Chores do
                     match chore.Status with
                     | Busy sequence
                     | Resting sequence ->
-                        yield!
-                            unless
-                                (state.Outstanding.ContainsKey sequence)
-                                $"{kind} of {m.Replica} waits for an effect that is not outstanding"
+                        if not (state.Outstanding.ContainsKey sequence) then
+                            yield $"{kind} of {m.Replica} waits for an effect that is not outstanding"
                     | Idle
                     | Done -> ()
 
