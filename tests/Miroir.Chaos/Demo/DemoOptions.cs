@@ -8,6 +8,9 @@ internal sealed record DemoOptions
     public const string Usage = """
         usage: demo [options]
           --kill coordinator|node|router   SIGKILL it after the first shard has switched, and start it again
+          --revert                         go back to the old owners once every shard has switched
+          --kill targets                   with --revert: SIGKILL the new node first, so that nothing can be asked of it
+          --clock-skew SECONDS             routers whose clocks are so far apart (two or more of them)
           --input FILE.ndjson              documents to load instead of this machine's package index
           --primary-key FIELD              the field that identifies them (default: package, or id with --input)
           --documents N                    load at most N of them
@@ -21,6 +24,12 @@ internal sealed record DemoOptions
         """;
 
     public string Kill { get; init; } = "";
+
+    /// <summary>The migration is undone after its activation, instead of ended.</summary>
+    public bool Revert { get; init; }
+
+    /// <summary>Between the first router's clock and the last one's.</summary>
+    public int ClockSkewSeconds { get; init; }
     public string Input { get; init; } = "";
     public string PrimaryKey { get; init; } = "";
     public int MaxDocuments { get; init; } = int.MaxValue;
@@ -30,7 +39,7 @@ internal sealed record DemoOptions
     public int RoutersAsked { get; init; }
     public int Routers =>
         RoutersAsked > 0 ? RoutersAsked
-        : Kill == "router" ? 2
+        : Kill == "router" || ClockSkewSeconds > 0 ? 2
         : 1;
     public int Clients { get; init; } = 24;
     public int Rate { get; init; } = 1500;
@@ -66,6 +75,8 @@ internal sealed record DemoOptions
             options = name switch
             {
                 "--kill" => options with { Kill = Next() },
+                "--revert" => options with { Revert = true, Control = false },
+                "--clock-skew" => options with { ClockSkewSeconds = Number(1) },
                 "--input" => options with { Input = Next() },
                 "--primary-key" => options with { PrimaryKey = Next() },
                 "--documents" => options with { MaxDocuments = Number(100) },
@@ -81,8 +92,15 @@ internal sealed record DemoOptions
             };
         }
 
-        if (options.Kill is not ("" or "coordinator" or "node" or "router"))
-            throw new ArgumentException($"--kill must be coordinator, node or router, not '{options.Kill}'");
+        string[] victims = options.Revert ? ["", "targets"] : ["", "coordinator", "node", "router"];
+        if (!victims.Contains(options.Kill))
+            throw new ArgumentException(
+                options.Revert
+                    ? $"--kill must be targets where there is --revert, not '{options.Kill}'"
+                    : $"--kill must be coordinator, node or router (or targets, with --revert), not '{options.Kill}'"
+            );
+        if (options.ClockSkewSeconds > 0 && options.Routers < 2)
+            throw new ArgumentException("--clock-skew needs two routers or more: leave --routers out, or give more");
         if (options.Input != "" && !File.Exists(options.Input))
             throw new ArgumentException($"--input: there is no file '{options.Input}'");
         if (options.Replication > 3)

@@ -43,13 +43,22 @@ internal sealed class DemoRun(DemoOptions options, TextWriter output)
         Say($"{dataset.Documents.Count:N0} documents from {dataset.Source}");
         foreach (var name in (string[])["node-1", "node-2", "node-3"])
             await cluster.StartNodeAsync(name);
-        await cluster.StartCoordinatorAsync();
-        for (var i = 1; i <= options.Routers; i++)
-            await cluster.StartRouterAsync($"router-{i}");
+        await cluster.StartCoordinatorAsync(options.Revert ? "[migration]\nretain_source = \"1m\"\n" : "");
+        var skew = TimeSpan.FromSeconds(options.ClockSkewSeconds);
+        for (var i = 0; i < options.Routers; i++)
+        {
+            // From half of it ahead to half of it behind.
+            var offset = options.Routers > 1 ? skew / 2 - skew * i / (options.Routers - 1) : TimeSpan.Zero;
+            await cluster.StartRouterAsync($"router-{i + 1}", offset);
+        }
+
         Uri[] Routers() => [.. cluster.Routers.Select(r => new Uri(r.Address))];
         var coordinator = new Uri(cluster.Coordinator.Address);
         var watch = new MigrationWatch(http, coordinator, _clock);
-        Say($"started 3 nodes, 1 coordinator, {options.Routers} router(s)");
+        Say(
+            $"started 3 nodes, 1 coordinator, {options.Routers} router(s)"
+                + (options.ClockSkewSeconds > 0 ? $", their clocks {options.ClockSkewSeconds} s apart" : "")
+        );
 
         await CreateIndexAsync(http, Routers()[0], dataset.PrimaryKey);
         var importSeconds = await Importer.RunAsync(http, Routers()[0], Index, dataset, history);
@@ -86,11 +95,13 @@ internal sealed class DemoRun(DemoOptions options, TextWriter output)
             await Task.Delay(100, cancel);
         var cutoverMs = Now;
         await watch.CommandAsync($"/_miroir/reshards/{id}/cutover", null);
-        var killed = await WatchCutoverAsync(cluster, watch, id);
+        var killed = options.Revert
+            ? await RevertAsync(cluster, watch, id, cancel)
+            : await WatchCutoverAsync(cluster, watch, id);
         var endedMs = Now;
-        if (watch.Status != "Complete")
+        if (watch.Status != (options.Revert ? "Aborted" : "Complete"))
             throw new InvalidOperationException($"the migration ended as {watch.Status}: {watch.View}");
-        Say($"cutover complete in {(endedMs - cutoverMs) / 1000:F1} s");
+        Say($"{(options.Revert ? "cutover and revert" : "cutover")} complete in {(endedMs - cutoverMs) / 1000:F1} s");
 
         await Task.Delay(TimeSpan.FromSeconds(options.IsControl ? 1 : 6), cancel);
         await workload.StopAsync();
@@ -192,6 +203,40 @@ internal sealed class DemoRun(DemoOptions options, TextWriter output)
         Say($"{victim.Name} started again");
         await watching;
         return $"{victim.Name} at {point}";
+    }
+
+    /// <summary>
+    /// Every shard switches and is kept so, clients go on, and then all of it is undone: with the new node's help, or
+    /// without.
+    /// </summary>
+    private async Task<string> RevertAsync(Cluster cluster, MigrationWatch watch, long id, CancellationToken cancel)
+    {
+        await watch.UntilAsync(id, () => watch.Stages.All(s => s == "Switched"), TimeSpan.FromSeconds(60));
+        Say("every shard has switched, its source is kept; clients go on");
+        await Task.Delay(TimeSpan.FromSeconds(4), cancel);
+        var target = cluster.Nodes[^1];
+        var killed = options.Kill == "targets";
+        if (killed)
+        {
+            Say($"SIGKILL {target.Name}, which holds nothing but targets");
+            await target.KillAsync();
+            await Task.Delay(TimeSpan.FromSeconds(1), cancel);
+        }
+
+        await watch.CommandAsync($"/_miroir/reshards/{id}/revert", null);
+        Say("revert");
+        bool HasEnded() => watch.Status is "Complete" or "Aborted" or "Failed";
+        if (killed)
+        {
+            await watch.UntilAsync(id, () => watch.Stages.All(s => s == "Owned"), TimeSpan.FromSeconds(30));
+            Say("the old owners have every shard again");
+            await Task.Delay(TimeSpan.FromSeconds(1), cancel);
+            await target.StartAsync(TimeSpan.FromSeconds(30));
+            Say($"{target.Name} started again: what was made on it is dropped");
+        }
+
+        await watch.UntilAsync(id, HasEnded, TimeSpan.FromSeconds(60));
+        return killed ? $"{target.Name}, with every shard switched" : "";
     }
 
     private async Task KeepAsync(Cluster cluster, CancellationToken cancel)

@@ -86,9 +86,16 @@ internal sealed class Cluster : IAsyncDisposable
         return node;
     }
 
-    public async Task StartCoordinatorAsync()
+    /// <param name="configuration">The text of its miroir.toml; "" for none.</param>
+    public async Task StartCoordinatorAsync(string configuration = "")
     {
         List<string> arguments = ["coordinator", "--data", Path.Combine(_folder, "coordinator"), "--listen", Listen()];
+        if (configuration != "")
+        {
+            var file = Path.Combine(_folder, "miroir.toml");
+            await File.WriteAllTextAsync(file, configuration);
+            arguments.AddRange(["--config", file]);
+        }
         foreach (var node in Nodes)
             arguments.AddRange(["--node", $"{node.Name}={node.Address}"]);
         Coordinator = await StartAsync("coordinator", Program(), [.. arguments]);
@@ -96,23 +103,28 @@ internal sealed class Cluster : IAsyncDisposable
 
     private string Program() => _mutant == "" ? _miroir : _chaos;
 
-    public async Task StartRouterAsync(string name)
+    /// <param name="clockOffset">How far its clock is ahead; below zero where it is behind.</param>
+    public async Task StartRouterAsync(string name, TimeSpan clockOffset = default)
     {
-        Routers.Add(
-            await StartAsync(
-                name,
-                Program(),
-                "router",
-                "--name",
-                name,
-                "--coordinator",
-                Coordinator.Address,
-                "--data",
-                Path.Combine(_folder, name),
-                "--listen",
-                Listen()
-            )
-        );
+        List<string> arguments =
+        [
+            "router",
+            "--name",
+            name,
+            "--coordinator",
+            Coordinator.Address,
+            "--data",
+            Path.Combine(_folder, name),
+            "--listen",
+            Listen(),
+        ];
+        if (clockOffset != default)
+            arguments.AddRange([
+                "--clock-offset-ms",
+                clockOffset.TotalMilliseconds.ToString(CultureInfo.InvariantCulture),
+            ]);
+        // The shipped program has no such option.
+        Routers.Add(await StartAsync(name, clockOffset == default ? Program() : _chaos, [.. arguments]));
     }
 
     /// <summary>SIGKILL, a pause, the same process again on the same port and folder.</summary>

@@ -120,6 +120,14 @@ internal static class HostCommands
                 {
                     Name = options["--name"].Single(),
                     DataDirectory = data,
+                    Time = new OffsetTime(
+                        TimeSpan.FromMilliseconds(
+                            double.Parse(
+                                options["--clock-offset-ms"].SingleOrDefault("0"),
+                                CultureInfo.InvariantCulture
+                            )
+                        )
+                    ),
                     Log = Log,
                 },
                 Coordinator = new HttpCoordinator(options["--coordinator"].Single()),
