@@ -137,6 +137,10 @@ type IRouterPeer =
     abstract ReadAtWriter:
         index: string * key: Key * minRevision: int64 * cancel: CancellationToken -> Task<ReadOutcome>
 
+    /// Finds out, as the key's writer, what became of a put of an ended term, and completes it or runs it again where
+    /// that is certain to be its only effect. To be asked once.
+    abstract Inspect: inspected: InspectCommand * minRevision: int64 * cancel: CancellationToken -> Task<WriteOutcome>
+
     /// Which start of the router answers: whether it lives.
     abstract Incarnation: cancel: CancellationToken -> Task<int64>
 

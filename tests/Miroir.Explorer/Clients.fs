@@ -87,6 +87,27 @@ module Clients =
                         next
             | _ -> ()
 
+    /// The router that issued the put hands it to the one that writes for its key now, as far as it knows.
+    let private ofHandOver (setting: Setting) (w: World) (i: int) (s: int) (serving: Route) emit =
+        let op = w.Ops[i]
+
+        for r in 0 .. w.Routers.Length - 1 do
+            if
+                Inspection.mayHandOver setting.Routers[op.Router] 1L serving
+                && serving.Writer.Is(setting.Routers[r], 1L)
+            then
+                match w.Routers[r].Known[s], w.Routers[r].Writers[s], op.Document with
+                | Some theirs, Some { Activation = None; Term = term }, NonNull issued when
+                    Inspection.mayTakeOver issued.Version theirs.Route
+                    && isQueueFree w setting i r s term setting.Operations[i].Key
+                    ->
+                    emit
+                        false
+                        (fun () ->
+                            $"{Story.operation setting i} is handed to {setting.Routers[r]}, writer of term {term}")
+                        (Operations.inspect setting w i r s)
+                | _ -> ()
+
     let ofOperation (setting: Setting) (w: World) (i: int) (emit: bool -> (unit -> string) -> World -> unit) =
         let op = w.Ops[i]
         let script = setting.Operations[i]
@@ -184,9 +205,11 @@ module Clients =
                         emit
                             false
                             (fun () -> $"{name ()} is looked for by the writer of term {term}")
-                            (Operations.inspect setting w i s)
+                            (Operations.inspect setting w i op.Router s)
                     | _ -> ()
-                | Some _ -> emit false (fun () -> $"{name ()}: another router writes now") (Operations.giveUp w i)
+                | Some known ->
+                    emit false (fun () -> $"{name ()}: another router writes now") (Operations.giveUp w i)
+                    ofHandOver setting w i s known.Route emit
                 | None -> ()
         | _ -> ()
 

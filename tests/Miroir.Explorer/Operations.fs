@@ -382,13 +382,13 @@ module Operations =
             withOp w i (Op(Phase.Reading, r, s, 0L, op.Run, before, Some route, Some read, None, null, false, 0))
 
     /// An operation whose term ended is taken up by the writer of the term that serves its key now.
-    let inspect (setting: Setting) (w: World) (i: int) (s: int) : World =
+    let inspect (setting: Setting) (w: World) (i: int) (r: int) (s: int) : World =
         let op = w.Ops[i]
 
-        match w.Routers[op.Router].Known[s], w.Routers[op.Router].Writers[s] with
+        match w.Routers[r].Known[s], w.Routers[r].Writers[s] with
         | Some route, Some writer ->
             let read = WriterRead.start route.Route setting.Keys[setting.Operations[i].Key].Hash
-            withOp w i (asking op Phase.Inspecting op.Router s writer.Term route read)
+            withOp w i (asking op Phase.Inspecting r s writer.Term route read)
         | _ -> w
 
     /// Nobody can tell any more what became of it.

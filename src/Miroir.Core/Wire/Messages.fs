@@ -268,6 +268,17 @@ type WriteOutcome =
     /// Certainly not written.
     | Rejected of Refusal
 
+/// A put whose term ended before it was acknowledged, handed to the writer of the term that serves its key now.
+type InspectCommand = {
+    Command: WriteCommand
+    /// The version given in the ended term.
+    Issued: DocumentVersion
+    /// Where the write is conditional, what its condition was checked against (zero: absent).
+    CheckedBase: DocumentVersion voption
+    /// Whether a live document was there, as far as its first writer knew.
+    WasLive: bool
+}
+
 type ReadOutcome =
     /// Confirmed, or for an eventual read what one node had. A tombstone is answered as Nothing.
     | Value of Document

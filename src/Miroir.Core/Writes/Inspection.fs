@@ -12,6 +12,14 @@ module Inspection =
     let mayInspect (router: string) (incarnation: int64) (serving: Route) =
         serving.Stage <> Retired && serving.Writer.Is(router, incarnation)
 
+    let mayHandOver (router: string) (incarnation: int64) (serving: Route) =
+        serving.Stage <> Retired
+        && not serving.Writer.IsNone
+        && not (serving.Writer.Is(router, incarnation))
+
+    let mayTakeOver (issued: DocumentVersion) (serving: Route) =
+        serving.Stage <> Retired && serving.Writer.Term > issued.Term
+
     // Why running again is safe. The new term's writer has raised the barriers, so that the old put can complete
     // nowhere any more; where it was left on fewer than a write quorum, it may linger. The read under the new route
     // had W answers of each set, and the old version on none of them: so no confirmed read has ever answered with it,

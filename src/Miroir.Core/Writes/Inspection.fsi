@@ -20,6 +20,13 @@ module Inspection =
     /// issued the put knows that nothing else of its term was issued behind it.
     val mayInspect: router: string -> incarnation: int64 -> serving: Route -> bool
 
+    /// Whether the incarnation that issued the put, and keeps its place in the key's queue of the ended term, may ask
+    /// the key's writer of now, another router, to inspect in its stead: it vouches for nothing being behind it.
+    val mayHandOver: router: string -> incarnation: int64 -> serving: Route -> bool
+
+    /// Whether the writer of this route, who was asked to, may: its term has begun after that of the put ended.
+    val mayTakeOver: issued: DocumentVersion -> serving: Route -> bool
+
     /// `issued`: the version given in the old term. `checkedBase`: where the write is conditional, the version that
     /// its condition was checked against (zero: absent). `found`: the base by the rules of the new term.
     val decide:

@@ -20,6 +20,31 @@ internal sealed class DocumentWriter(
     public ValueTask<WriteOutcome> WriteAsWriterAsync(WriteCommand command, CancellationToken cancel) =>
         RunAsync(command, true, cancel);
 
+    /// <summary>What became of another router's put of a term that ended; NotTheWriter where this one can't look.</summary>
+    public async ValueTask<WriteOutcome> InspectAsync(InspectCommand inspected, CancellationToken cancel)
+    {
+        if (!context.Counters.TryOpen(context.Options.MaxOpenOperations))
+        {
+            return Forwarder.NotTheWriter;
+        }
+        var deadline = context.Deadlines.Start(cancel);
+        try
+        {
+            var command = inspected.Command;
+            return
+                context.Table.Resolve(command.Index, command.Key.Hash) is { IsValueSome: true, Value: var route }
+                && context.IsWriterOf(route)
+                && writers.Find(route) is { } writer
+                ? await pipeline.InspectAtAsync(writer, inspected, deadline)
+                : Forwarder.NotTheWriter;
+        }
+        finally
+        {
+            deadline.Release();
+            context.Counters.Close();
+        }
+    }
+
     private async ValueTask<WriteOutcome> RunAsync(WriteCommand command, bool isPassedOn, CancellationToken cancel)
     {
         if (!context.Counters.TryOpen(context.Options.MaxOpenOperations))

@@ -50,6 +50,30 @@ internal sealed class Forwarder(RouterContext context, IRouterDirectory routers)
         }
     }
 
+    /// <summary>Asks the key's writer of now, once; unknown where it does not answer, or is not that writer.</summary>
+    public async ValueTask<WriteOutcome> InspectAsync(
+        RouterInfo writer,
+        InspectCommand inspected,
+        long minRevision,
+        CancellationToken cancel
+    )
+    {
+        try
+        {
+            var outcome = await routers.Get(writer.Name, writer.Address).Inspect(inspected, minRevision, cancel);
+            return outcome.IsRejected ? Unknown($"did not look: {outcome}") : outcome;
+        }
+        catch (Exception e)
+        {
+            return Unknown($"did not answer: {e.Message}");
+        }
+
+        WriteOutcome Unknown(string why) =>
+            WriteOutcome.NewUnknown(
+                $"the writer changed while {inspected.Issued} was open, and router {writer.Name}, the new one, {why}"
+            );
+    }
+
     public async ValueTask<ReadOutcome> ReadAsync(
         RouterInfo writer,
         string index,

@@ -11,6 +11,7 @@ public sealed class Router : IDocuments, IRouterPeer, IAsyncDisposable
 {
     private readonly RouterContext _context;
     private readonly ShardWriters _writers;
+    private readonly DocumentWriter _documents;
     private readonly BatchWriter _batches;
     private readonly DocumentReader _reader;
     private readonly Listing _listing;
@@ -36,8 +37,9 @@ public sealed class Router : IDocuments, IRouterPeer, IAsyncDisposable
         _context = new RouterContext(options, Incarnation, follower, nodes, time, entropy, log);
         _writers = new ShardWriters(_context);
         var forwarder = new Forwarder(_context, routers);
-        var pipeline = new WritePipeline(_context, _writers);
-        _batches = new BatchWriter(_context, new DocumentWriter(_context, _writers, pipeline, forwarder), forwarder);
+        var pipeline = new WritePipeline(_context, _writers, forwarder);
+        _documents = new DocumentWriter(_context, _writers, pipeline, forwarder);
+        _batches = new BatchWriter(_context, _documents, forwarder);
         _reader = new DocumentReader(_context, _writers, pipeline, forwarder);
         _listing = new Listing(_context, this);
         _open = new OpenWrites(_context, _writers);
@@ -139,6 +141,15 @@ public sealed class Router : IDocuments, IRouterPeer, IAsyncDisposable
         }
         return await _reader.ReadAsWriterAsync(index, key, cancel);
     }
+
+    async Task<WriteOutcome> IRouterPeer.Inspect(
+        InspectCommand inspected,
+        long minRevision,
+        CancellationToken cancel
+    ) =>
+        await ReachesAsync(minRevision, cancel)
+            ? await _documents.InspectAsync(inspected, cancel)
+            : Forwarder.NotTheWriter;
 
     Task<long> IRouterPeer.Incarnation(CancellationToken cancel) => Task.FromResult(Incarnation);
 

@@ -37,6 +37,9 @@ public sealed record RouterCountersSnapshot
     /// <summary>Puts inspected because their writer's term ended.</summary>
     public required long Inspections { get; init; }
 
+    /// <summary>Of these, handed to the router that writes for the key now.</summary>
+    public required long HandOvers { get; init; }
+
     /// <summary>Failed puts on targets of moves, by node and shard.</summary>
     public required IReadOnlyList<DualWriteFailures> DualWriteFailures { get; init; }
 }
@@ -59,6 +62,7 @@ public sealed class RouterCounters
     private long _unanswered;
     private long _forwarded;
     private long _inspections;
+    private long _handOvers;
 
     public RouterCountersSnapshot Snapshot()
     {
@@ -82,6 +86,7 @@ public sealed class RouterCounters
             Unanswered = Interlocked.Read(ref _unanswered),
             Forwarded = Interlocked.Read(ref _forwarded),
             Inspections = Interlocked.Read(ref _inspections),
+            HandOvers = Interlocked.Read(ref _handOvers),
             DualWriteFailures = failures,
         };
     }
@@ -126,6 +131,8 @@ public sealed class RouterCounters
     internal void Unanswered() => Interlocked.Increment(ref _unanswered);
 
     internal void Forwarded(int count) => Interlocked.Add(ref _forwarded, count);
+
+    internal void HandedOver() => Interlocked.Increment(ref _handOvers);
 
     internal void Inspected() => Interlocked.Increment(ref _inspections);
 

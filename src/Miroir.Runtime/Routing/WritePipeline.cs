@@ -1,3 +1,4 @@
+using Microsoft.FSharp.Core;
 using Miroir.Core;
 
 namespace Miroir.Runtime.Routing;
@@ -12,7 +13,7 @@ internal readonly record struct Attempt(WriteOutcome? Outcome, string Why)
 }
 
 /// <summary>One document's write, and the writer's own read, in its key's queue at the shard's writer.</summary>
-internal sealed class WritePipeline(RouterContext context, ShardWriters writers)
+internal sealed class WritePipeline(RouterContext context, ShardWriters writers, Forwarder forwarder)
 {
     public async ValueTask<Attempt> WriteAsync(ShardWriter writer, WriteCommand command, Deadline deadline)
     {
@@ -123,7 +124,9 @@ internal sealed class WritePipeline(RouterContext context, ShardWriters writers)
             case null:
                 return Attempt.Again("the shard's writer has just changed");
             case WriteVerdict.Acknowledged acknowledged:
-                return Attempt.Done(Written(writer, document, acknowledged.WasLive || IsLive(found)));
+                return Attempt.Done(
+                    Written(writer, document.Key, document.Version, acknowledged.WasLive || IsLive(found))
+                );
             case WriteVerdict.Inspect:
                 writer.Remember(document);
                 context.Counters.Inspected();
@@ -149,17 +152,44 @@ internal sealed class WritePipeline(RouterContext context, ShardWriters writers)
         Deadline deadline
     )
     {
-        var late = WriteOutcome.NewUnknown(
-            $"what became of {document.Version} in a term that ended could not be found out in time"
+        var inspected = new InspectCommand(
+            command,
+            document.Version,
+            command.Condition.IsAlways
+                ? FSharpValueOption<DocumentVersion>.ValueNone
+                : FSharpValueOption<DocumentVersion>.NewValueSome(checkedBase.Version),
+            IsLive(checkedBase)
         );
-        if (await SuccessorAsync(old, command, deadline) is not { } writer)
+        if (await SuccessorAsync(old, command, deadline) is { } writer)
         {
-            return WriteOutcome.NewUnknown(
-                $"the writer of {old.Route.Shard} changed while {document.Version} was open, and this router can't tell what became of it"
-            );
+            return await InspectAtAsync(writer, inspected, deadline);
         }
+        var table = context.Table;
         if (
-            !await writer.WaitActiveAsync(deadline.Token)
+            !deadline.IsOver
+            && table.Resolve(command.Index, command.Key.Hash) is { IsValueSome: true, Value: var serving }
+            && Inspection.mayHandOver(context.Options.Name, context.Incarnation, serving)
+            && table.TryRouter(serving.Writer.Router) is { IsValueSome: true, Value: var router }
+        )
+        {
+            context.Counters.HandedOver();
+            return await forwarder.InspectAsync(router, inspected, table.Revision, deadline.Token);
+        }
+        return WriteOutcome.NewUnknown(
+            $"the writer of {old.Route.Shard} changed while {document.Version} was open, and this router can't tell what became of it"
+        );
+    }
+
+    /// <summary>As the key's writer now: for this router's own put of an ended term, or for another's.</summary>
+    public async ValueTask<WriteOutcome> InspectAtAsync(ShardWriter writer, InspectCommand inspected, Deadline deadline)
+    {
+        var (command, issued) = (inspected.Command, inspected.Issued);
+        var late = WriteOutcome.NewUnknown(
+            $"what became of {issued} in a term that ended could not be found out in time"
+        );
+        if (
+            !Inspection.mayTakeOver(issued, writer.Route)
+            || !await writer.WaitActiveAsync(deadline.Token)
             || !await writer.Queues.EnterAsync(command.Key, deadline.Token)
         )
         {
@@ -172,16 +202,13 @@ internal sealed class WritePipeline(RouterContext context, ShardWriters writers)
                 return late;
             }
             var found = writer.BaseOf(command.Key, finding);
-            var condition = command.Condition.IsAlways
-                ? Microsoft.FSharp.Core.FSharpValueOption<DocumentVersion>.ValueNone
-                : Microsoft.FSharp.Core.FSharpValueOption<DocumentVersion>.NewValueSome(checkedBase.Version);
-            switch (Inspection.decide(document.Version, condition, found))
+            switch (Inspection.decide(issued, inspected.CheckedBase, found))
             {
                 case InspectionDecision.GiveUp gaveUp:
                     return WriteOutcome.NewUnknown(gaveUp.Why);
                 case { IsComplete: true }:
                     return found.IsConfirmed || await PutBackAsync(writer, found.Document, deadline)
-                        ? Written(writer, document, IsLive(checkedBase))
+                        ? Written(writer, command.Key, issued, inspected.WasLive)
                         : late;
                 default:
                     return await RunAgainAsync(writer, command, found, deadline) ?? late;
@@ -239,7 +266,7 @@ internal sealed class WritePipeline(RouterContext context, ShardWriters writers)
         var verdict = await writer.PutAsync(document, PutPurpose.NewVersion, deadline);
         if (verdict is WriteVerdict.Acknowledged acknowledged)
         {
-            return Written(writer, document, acknowledged.WasLive || IsLive(found));
+            return Written(writer, document.Key, document.Version, acknowledged.WasLive || IsLive(found));
         }
         if (verdict is not null)
         {
@@ -274,10 +301,10 @@ internal sealed class WritePipeline(RouterContext context, ShardWriters writers)
             : Document.Tombstone(command.Key, version, command.OperationId, Origin.Client);
     }
 
-    private static WriteOutcome Written(ShardWriter writer, Document document, bool wasLive)
+    private static WriteOutcome Written(ShardWriter writer, Key key, DocumentVersion version, bool wasLive)
     {
-        writer.Settle(document.Key, document.Version);
-        return WriteOutcome.NewWritten(document.Version, wasLive);
+        writer.Settle(key, version);
+        return WriteOutcome.NewWritten(version, wasLive);
     }
 
     private static bool IsLive(UpdateBase found) => found.Document is { IsTombstone: false };

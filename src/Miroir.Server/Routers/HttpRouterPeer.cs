@@ -49,6 +49,17 @@ internal sealed class HttpRouterPeer : IRouterPeer
         }
     }
 
+    public async Task<WriteOutcome> Inspect(InspectCommand inspected, long minRevision, CancellationToken cancel) =>
+        (
+            await peer.Batch(
+                RouterRoutes.Inspect,
+                [new PassedInspection(inspected, minRevision)],
+                RouterFrames.InspectCommand,
+                RouterFrames.WriteOutcome,
+                cancel
+            )
+        )[0];
+
     public Task<long> Incarnation(CancellationToken cancel) =>
         peer.Call(HttpMethod.Get, RouterRoutes.Incarnation, null, RouterJson.IncarnationOf, cancel);
 

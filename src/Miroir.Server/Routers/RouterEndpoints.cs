@@ -61,6 +61,18 @@ public static class RouterEndpoints
                 )
         );
         Post(
+            RouterRoutes.Inspect,
+            http =>
+                PeerAnswers.Batch(
+                    http,
+                    RouterFrames.InspectCommand,
+                    RouterFrames.WriteOutcome,
+                    1,
+                    (passed, cancel) =>
+                        Task.WhenAll(passed.Select(p => router.Inspect(p.Inspected, p.MinRevision, cancel)))
+                )
+        );
+        Post(
             RouterRoutes.Drain,
             http =>
                 Answer(

@@ -27,6 +27,7 @@ public enum FrameKind : byte
 
     /// <summary>The last frame of a stream that ended as it should: one that just stops was cut off.</summary>
     EndOfStream = 19,
+    InspectCommand = 20,
 }
 
 /// <summary>

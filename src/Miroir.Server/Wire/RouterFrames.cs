@@ -1,3 +1,4 @@
+using Microsoft.FSharp.Core;
 using Miroir.Core;
 
 namespace Miroir.Server.Wire;
@@ -8,6 +9,9 @@ internal sealed record PassedWrite(WriteCommand Command, long MinRevision);
 /// <summary>A read passed on to the writer of its key's shard.</summary>
 internal sealed record PassedRead(string Index, Key Key, long MinRevision);
 
+/// <summary>A put of an ended term, handed to the writer of its key.</summary>
+internal sealed record PassedInspection(InspectCommand Inspected, long MinRevision);
+
 /// <summary>What routers pass on to each other. Case numbers are frozen: append only.</summary>
 internal static class RouterFrames
 {
@@ -15,29 +19,37 @@ internal static class RouterFrames
         FrameKind.WriteCommand,
         (writer, passed) =>
         {
-            var command = passed.Command;
             writer.Int64(passed.MinRevision);
-            writer.Name(command.Index);
-            writer.Key(command.Key);
-            writer.Byte((byte)command.Intent);
-            writer.Bytes(command.Body.Span);
-            WriteCondition(writer, command.Condition);
-            writer.Guid(command.OperationId);
+            WriteWrite(writer, passed.Command);
         },
         (ref reader) =>
         {
             var minRevision = reader.LongNatural();
-            var index = reader.Name();
-            var key = reader.Key();
-            var intent = reader.Byte() switch
-            {
-                0 => WriteIntent.Replace,
-                1 => WriteIntent.Merge,
-                2 => WriteIntent.Delete,
-                var other => throw Union.NoCase(other),
-            };
-            var command = new WriteCommand(index, key, intent, reader.Body(), ReadCondition(ref reader), reader.Guid());
-            return new PassedWrite(command, minRevision);
+            return new PassedWrite(ReadWrite(ref reader), minRevision);
+        }
+    );
+
+    public static readonly FrameCodec<PassedInspection> InspectCommand = new(
+        FrameKind.InspectCommand,
+        (writer, passed) =>
+        {
+            writer.Int64(passed.MinRevision);
+            WriteWrite(writer, passed.Inspected.Command);
+            writer.Version(passed.Inspected.Issued);
+            writer.Flag(passed.Inspected.CheckedBase.IsSome);
+            if (passed.Inspected.CheckedBase.IsSome)
+                writer.Version(passed.Inspected.CheckedBase.Value);
+            writer.Flag(passed.Inspected.WasLive);
+        },
+        (ref reader) =>
+        {
+            var minRevision = reader.LongNatural();
+            var command = ReadWrite(ref reader);
+            var issued = reader.Version();
+            var checkedBase = reader.Flag()
+                ? FSharpValueOption<DocumentVersion>.NewValueSome(reader.Version())
+                : FSharpValueOption<DocumentVersion>.ValueNone;
+            return new PassedInspection(new InspectCommand(command, issued, checkedBase, reader.Flag()), minRevision);
         }
     );
 
@@ -102,6 +114,30 @@ internal static class RouterFrames
             (ref reader) => Core.ReadOutcome.NewUnavailable(reader.Message())
         )
     );
+
+    private static void WriteWrite(FrameWriter writer, WriteCommand command)
+    {
+        writer.Name(command.Index);
+        writer.Key(command.Key);
+        writer.Byte((byte)command.Intent);
+        writer.Bytes(command.Body.Span);
+        WriteCondition(writer, command.Condition);
+        writer.Guid(command.OperationId);
+    }
+
+    private static WriteCommand ReadWrite(ref FrameReader reader)
+    {
+        var index = reader.Name();
+        var key = reader.Key();
+        var intent = reader.Byte() switch
+        {
+            0 => WriteIntent.Replace,
+            1 => WriteIntent.Merge,
+            2 => WriteIntent.Delete,
+            var other => throw Union.NoCase(other),
+        };
+        return new WriteCommand(index, key, intent, reader.Body(), ReadCondition(ref reader), reader.Guid());
+    }
 
     private static void WriteCondition(FrameWriter writer, Condition condition)
     {

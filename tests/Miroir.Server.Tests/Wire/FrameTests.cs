@@ -30,6 +30,7 @@ public sealed class FrameTests
         yield return Case(ReconcileFrames.ReconcileReply, WireGen.ReconcileReply);
         yield return Case(RouterFrames.WriteCommand, WireGen.WriteCommand);
         yield return Case(RouterFrames.WriteOutcome, WireGen.WriteOutcome);
+        yield return Case(RouterFrames.InspectCommand, WireGen.PassedInspection);
         yield return Case(RouterFrames.ReadCommand, WireGen.PassedRead);
         yield return Case(RouterFrames.ReadOutcome, WireGen.ReadOutcome);
     }
@@ -145,6 +146,7 @@ public sealed class FrameTests
                         "17 WriterReadCommand",
                         "18 ReadOutcome",
                         "19 EndOfStream",
+                        "20 InspectCommand",
                     ]
             )
         );

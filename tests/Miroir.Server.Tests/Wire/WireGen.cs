@@ -280,6 +280,18 @@ internal static class WireGen
         from minRevision in Natural
         select new PassedWrite(new WriteCommand(index, key, intent, body, condition, id), minRevision);
 
+    public static readonly Gen<PassedInspection> PassedInspection =
+        from passed in WriteCommand
+        from issued in Version
+        from checkedBase in Version
+            .Select(FSharpValueOption<DocumentVersion>.NewValueSome)
+            .Or(Gen.Constant(FSharpValueOption<DocumentVersion>.ValueNone))
+        from wasLive in Flag
+        select new PassedInspection(
+            new InspectCommand(passed.Command, issued, checkedBase, wasLive),
+            passed.MinRevision
+        );
+
     public static readonly Gen<WriteOutcome> WriteOutcome = Gen.OneOf(
         from version in Version
         from wasLive in Flag

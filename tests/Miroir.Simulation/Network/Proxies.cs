@@ -92,6 +92,16 @@ public sealed class SimPeer(SimNetwork network, SimProcess from, string name) : 
             cancel
         );
 
+    public Task<WriteOutcome> Inspect(InspectCommand inspected, long minRevision, CancellationToken cancel) =>
+        network.Call(
+            from,
+            name,
+            $"inspection of {inspected.Issued}",
+            false,
+            (service, limit) => ((IRouterPeer)service).Inspect(inspected, minRevision, limit),
+            cancel
+        );
+
     public Task<long> Incarnation(CancellationToken cancel) =>
         network.Call(
             from,

@@ -91,7 +91,7 @@ public sealed class RouterClocksTests
 
     [TestCase(2.5)]
     [TestCase(-2.5)]
-    public async Task AConditionalWriteCaughtByAChangeOfWriterHappensAtMostOnce(double aheadSeconds)
+    public async Task AConditionalWriteCaughtByAChangeOfWriterHappensOnce(double aheadSeconds)
     {
         var (world, first, second) = await StartAsync(aheadSeconds);
         await using var _ = world;
@@ -104,18 +104,14 @@ public sealed class RouterClocksTests
         var caught = WriteAsync(first, IfMatch("""{"n":1}""", old));
         Assert.That(() => world.HeldAsync("n1", Old, "a").Result!.Version, Is.Not.EqualTo(old).After(30_000, 5));
         await NameAsync(world, second, "r2", 2);
-        Assert.That(await caught, Is.InstanceOf<WriteOutcome.Unknown>());
-        // Whether it is there is decided by what is read first, and for good.
-        var read = await ReadAsync(second, "a");
-        Assert.That(read, Is.AnyOf("""{"n":0}""", """{"n":1}"""));
+        // The new writer finds it and completes it, or finds what it was conditional on, and runs it again.
+        Assert.That(await caught, Is.InstanceOf<WriteOutcome.Written>());
+        Assert.That(await ReadAsync(second, "a"), Is.EqualTo("""{"n":1}"""));
         gate.SetResult(null);
         Assert.That(await WriteAsync(first, Merge("""{"m":2}""")), Is.InstanceOf<WriteOutcome.Written>());
         foreach (var router in (Router[])[first, second, first])
         {
-            Assert.That(
-                await ReadAsync(router, "a"),
-                Is.EqualTo(read!.Replace("}", ",\"m\":2}", StringComparison.Ordinal))
-            );
+            Assert.That(await ReadAsync(router, "a"), Is.EqualTo("""{"n":1,"m":2}"""));
         }
     }
 

@@ -97,7 +97,7 @@ public sealed class RouterMovesTests
     }
 
     [Test]
-    public async Task AChangeOfWriterUnderAnOpenWriteLeavesItUnknown()
+    public async Task AChangeOfWriterUnderAnOpenWriteHandsItToTheNewOne()
     {
         var (world, router) = await MovingAsync(Stage.Owned);
         await using var _ = world;
@@ -109,7 +109,9 @@ public sealed class RouterMovesTests
         }
         var write = WriteAsync(router, Replace("a", """{"by":1}"""));
         await world.PublishAsync(Route(Old, 2, Stage.Owned, Owners, By(other, "r2", 2)));
-        Assert.That(await write, Is.InstanceOf<WriteOutcome.Unknown>());
+        Assert.That(((WriteOutcome.Written)await write).Version.Term, Is.EqualTo(2), "nobody had it: it ran again");
+        Assert.That(router.Counters.Snapshot().HandOvers, Is.EqualTo(1));
+        Assert.That(await ReadAsync(other, "a"), Is.EqualTo("""{"by":1}"""));
         Assert.That(
             await WriteAsync(router, Replace("a", """{"by":2}""")),
             Is.InstanceOf<WriteOutcome.Written>(),
@@ -118,6 +120,43 @@ public sealed class RouterMovesTests
         gate.SetResult(null);
         Assert.That(await ReadAsync(router, "a"), Is.EqualTo("""{"by":2}"""));
         Assert.That(router.Counters.Snapshot().Forwarded, Is.Positive);
+    }
+
+    [Test]
+    public async Task AnOpenWriteThatCannotBeHandedOverIsUnknown()
+    {
+        var (world, router) = await MovingAsync(Stage.Owned);
+        await using var _ = world;
+        var other = await world.StartAsync("r2");
+        var gate = new TaskCompletionSource<PutReply?>(TaskCreationOptions.RunContinuationsAsynchronously);
+        foreach (var owner in Owners)
+        {
+            world[owner].BeforePut = put => put.Stamp.Epoch == 1 ? gate.Task : Task.FromResult<PutReply?>(null);
+        }
+        var write = WriteAsync(router, Replace("a", "{}"));
+        world.Silent.Add("r2");
+        await world.PublishAsync(Route(Old, 2, Stage.Owned, Owners, By(other, "r2", 2)));
+        Assert.That(await write, Is.InstanceOf<WriteOutcome.Unknown>());
+        gate.SetResult(null);
+    }
+
+    [Test]
+    public async Task APutIsInspectedOnlyInALaterTermAndHasOneEffectHoweverOftenItIsHandedOver()
+    {
+        var (world, router) = await MovingAsync(Stage.Owned);
+        await using var _ = world;
+        IRouterPeer peer = router;
+        var merge = Command("a", WriteIntent.Merge, """{"m":1}""", Condition.Always);
+        InspectCommand Issued(long term) => new(merge, new DocumentVersion(term, 1), default, false);
+        var tooSoon = await peer.Inspect(Issued(1), 0, CancellationToken.None);
+        Assert.That(tooSoon, Is.InstanceOf<WriteOutcome.Unknown>(), "of the term that goes on");
+        Assert.That(await ReadAsync(router, "a"), Is.Null);
+        await world.PublishAsync(Route(Old, 2, Stage.Owned, Owners, By(router, "r1", 2)));
+        Assert.That(await peer.Inspect(Issued(1), 0, CancellationToken.None), Is.InstanceOf<WriteOutcome.Written>());
+        var replaced = await WriteAsync(router, Replace("a", "{}"));
+        Assert.That(replaced, Is.InstanceOf<WriteOutcome.Written>());
+        Assert.That(await peer.Inspect(Issued(1), 0, CancellationToken.None), Is.InstanceOf<WriteOutcome.Unknown>());
+        Assert.That(await ReadAsync(router, "a"), Is.EqualTo("{}"));
     }
 
     [TestCase(true)]
@@ -177,7 +216,7 @@ public sealed class RouterMovesTests
     }
 
     [Test]
-    public async Task ARetirementToAnotherRouterLeavesAnOpenWriteUnknown()
+    public async Task ARetirementToAnotherRouterHandsAnOpenWriteOver()
     {
         var (world, router) = await MovingAsync(Stage.Switched);
         await using var _ = world;
@@ -192,7 +231,8 @@ public sealed class RouterMovesTests
             Route(Old, 2, Stage.Retired, Owners, By(router, "r1", 2), Targets),
             Route(New, 1, Stage.Owned, Targets, By(other, "r2", 3), fences: [new RouteStamp(Old, 2)])
         );
-        Assert.That(await write, Is.InstanceOf<WriteOutcome.Unknown>());
+        Assert.That(await write, Is.InstanceOf<WriteOutcome.Written>());
+        Assert.That(await ReadAsync(other, "a"), Is.EqualTo("""{"n":1}"""));
         gate.SetResult(null);
     }
 
