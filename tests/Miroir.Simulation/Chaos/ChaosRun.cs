@@ -74,11 +74,12 @@ public sealed class ChaosRun
     private async Task PlayAsync()
     {
         await PrepareAsync();
+        var refused = _world.Cluster.RefusedOn(NewNode);
         await CutOverAsync();
         // A shard that fell back waits until cutover is said again.
         await UntilAsync("the migration has ended", view => view.FinishedAtUnixMs != 0, _operator.CutoverAsync);
         await FinishAsync();
-        ChaosChecks.Judge(_scenario, _world, NewNode);
+        ChaosChecks.Judge(_scenario, _world, NewNode, refused);
         _events.Judge();
     }
 
