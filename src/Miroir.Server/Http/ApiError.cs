@@ -41,7 +41,7 @@ public sealed record ApiError(string Message, string Code)
                     || code.StartsWith("missing_", StringComparison.Ordinal)
                     || code.StartsWith("malformed_", StringComparison.Ordinal)
                     || code.StartsWith("bad_", StringComparison.Ordinal)
-                    || code.StartsWith("unsafe_", StringComparison.OrdinalIgnoreCase) => 400,
+                    || code.StartsWith("Unsafe", StringComparison.Ordinal) => 400,
             _ => 409,
         };
 
