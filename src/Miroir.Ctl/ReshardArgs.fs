@@ -34,6 +34,22 @@ type SelectArgs =
             | Index _ -> "the newest migration of this index."
             | Migration _ -> "the migration's number."
 
+[<RequireQualifiedAccess>]
+type RevertArgs =
+    | Index of UID: string
+    | Migration of ID: int64
+    | Shards of FIRST_TO_LAST: string
+    | Force
+
+    interface IArgParserTemplate with
+        member this.Usage =
+            match this with
+            | RevertArgs.Index _ -> "the newest migration of this index."
+            | RevertArgs.Migration _ -> "the migration's number."
+            | RevertArgs.Shards _ ->
+                "shards of the layout before the migration that shall go back, such as 0-63; all that it moves where not given."
+            | RevertArgs.Force -> "go back even where too few of the old owners are there; says what that costs."
+
 type ReshardStatusArgs =
     | Index of UID: string
     | Migration of ID: int64
@@ -92,7 +108,7 @@ type ReshardArgs =
     | [<CliPrefix(CliPrefix.None)>] Abort of ParseResults<SelectArgs>
     | [<CliPrefix(CliPrefix.None)>] Pause of ParseResults<SelectArgs>
     | [<CliPrefix(CliPrefix.None)>] Resume of ParseResults<SelectArgs>
-    | [<CliPrefix(CliPrefix.None)>] Revert of ParseResults<SelectArgs>
+    | [<CliPrefix(CliPrefix.None)>] Revert of ParseResults<RevertArgs>
     | [<CliPrefix(CliPrefix.None); SubCommand>] List
     | [<CliPrefix(CliPrefix.None)>] Set of ParseResults<ReshardSetArgs>
     | [<CliPrefix(CliPrefix.None)>] Check_Window of ParseResults<CheckWindowArgs>

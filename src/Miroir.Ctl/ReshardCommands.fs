@@ -265,9 +265,37 @@ let private simple
         return! told context (call client chosen) said
     }
 
+/// `0-63`, or one shard's number.
+let private shardSpan (text: string) : int * int =
+    let number (part: string) =
+        match Int32.TryParse(part, Globalization.NumberStyles.None, Globalization.CultureInfo.InvariantCulture) with
+        | true, n -> n
+        | _ -> Exit.usage "--shards" $"expected first and last shard such as 0-63, not {text}"
+
+    match text.Split '-' with
+    | [| one |] -> number one, number one
+    | [| first; last |] when number first <= number last -> number first, number last
+    | _ -> Exit.usage "--shards" $"expected first and last shard such as 0-63, not {text}"
+
 /// `reshard revert` and `routing revert`.
-let revert (context: Context) (args: ParseResults<SelectArgs>) : Task<int> =
-    simple context args (fun c s -> c.Revert(s, context.Cancel)) "Migration reverting"
+let revert (context: Context) (args: ParseResults<RevertArgs>) : Task<int> =
+    let chosen =
+        selector (args.TryGetResult RevertArgs.Index) (args.TryGetResult RevertArgs.Migration)
+
+    let shards = args.TryGetResult RevertArgs.Shards |> Option.map shardSpan
+
+    task {
+        use client = context.Client()
+        let! view = client.Revert(chosen, shards, args.Contains RevertArgs.Force, context.Cancel)
+        let view = Exit.orFail view
+        context.Output.Json view
+        context.Output.Line $"Migration reverting: ID={view.Id}"
+        context.Output.Line $"Phase: {view.Phase}"
+        context.Output.Line $"Status: {view.Status}"
+        // Says whether it is lossless.
+        context.Output.Line $"Reason: {view.Reason}"
+        return Exit.Done
+    }
 
 let run (context: Context) (args: ParseResults<ReshardArgs>) : Task<int> =
     match args.GetSubCommand() with

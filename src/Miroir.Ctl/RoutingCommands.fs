@@ -20,7 +20,7 @@ type RoutingTestArgs =
 
 type RoutingArgs =
     | [<CliPrefix(CliPrefix.None)>] Test of ParseResults<RoutingTestArgs>
-    | [<CliPrefix(CliPrefix.None)>] Revert of ParseResults<SelectArgs>
+    | [<CliPrefix(CliPrefix.None)>] Revert of ParseResults<RevertArgs>
 
     interface IArgParserTemplate with
         member this.Usage =

@@ -130,6 +130,24 @@ type StartReshardRequest = {
 /// By id, or (id 0) the newest of an index.
 type MigrationSelector = { Id: int64; Index: string }
 
+/// Back to the old owners, while they are kept.
+type RevertRequest = {
+    Selector: MigrationSelector
+    /// The first and the last of the old layout's shards that shall go back: a migration goes back as a whole, so all
+    /// that it moves must be among them. Last -1: whatever it moves.
+    FirstShard: int
+    LastShard: int
+    /// Even where too few of the old owners are there.
+    Force: bool
+} with
+
+    static member All(selector: MigrationSelector) = {
+        Selector = selector
+        FirstShard = 0
+        LastShard = -1
+        Force = false
+    }
+
 type AddNodeRequest = {
     Name: string
     Address: string
@@ -150,8 +168,8 @@ type IAdmin =
     abstract Migration: selector: MigrationSelector * cancel: CancellationToken -> Task<AdminReply<MigrationView>>
     abstract Cutover: selector: MigrationSelector * cancel: CancellationToken -> Task<AdminReply<MigrationView>>
     abstract Abort: selector: MigrationSelector * cancel: CancellationToken -> Task<AdminReply<MigrationView>>
-    /// Back to the old owners while they are still kept.
-    abstract Revert: selector: MigrationSelector * cancel: CancellationToken -> Task<AdminReply<MigrationView>>
+    /// Back to the old owners while they are still kept. The view's reason says what it costs.
+    abstract Revert: request: RevertRequest * cancel: CancellationToken -> Task<AdminReply<MigrationView>>
     abstract Pause: selector: MigrationSelector * cancel: CancellationToken -> Task<AdminReply<MigrationView>>
     abstract Resume: selector: MigrationSelector * cancel: CancellationToken -> Task<AdminReply<MigrationView>>
 

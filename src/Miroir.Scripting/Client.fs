@@ -142,7 +142,22 @@ type MiroirClient(server: Uri, apiKey: string option, timeout: TimeSpan) =
     member _.Migration(selector, cancel) : Task<Result<MigrationView, ClientError>> = get (path selector "") cancel
     member _.Cutover(selector, cancel) = command selector "cutover" cancel
     member _.Abort(selector, cancel) = command selector "abort" cancel
-    member _.Revert(selector, cancel) = command selector "revert" cancel
+    /// `shards`: the first and the last of the old layout's that shall go back; None: all that the migration moves.
+    member _.Revert
+        (selector, shards: (int * int) option, force: bool, cancel)
+        : Task<Result<MigrationView, ClientError>> =
+        let body =
+            dict [
+                match shards with
+                | Some(first, last) ->
+                    "firstShard", box first
+                    "lastShard", box last
+                | None -> ()
+                "force", box force
+            ]
+
+        post HttpMethod.Post (path selector "/revert") body cancel
+
     member _.Pause(selector, cancel) = command selector "pause" cancel
     member _.Resume(selector, cancel) = command selector "resume" cancel
 

@@ -250,6 +250,8 @@ let private commands = [
     "reshard config", 0
     "routing test --index packages --samples 2", 1
     "routing revert --migration 42", 0
+    "routing revert --index packages --shards 0-63 --force", 0
+    "reshard revert --index packages --shards 7", 0
 ]
 
 let private parsed (text: string) =

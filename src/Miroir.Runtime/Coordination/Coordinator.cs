@@ -395,8 +395,8 @@ public sealed class Coordinator : ICoordinator, IAdmin, IAsyncDisposable
     public Task<AdminReply<MigrationView>> Abort(MigrationSelector selector, CancellationToken cancel) =>
         _migrations.OrderAsync(selector, Order.NewAbort("aborted by an operator"), cancel);
 
-    public Task<AdminReply<MigrationView>> Revert(MigrationSelector selector, CancellationToken cancel) =>
-        _migrations.OrderAsync(selector, Order.NewAbort("reverted by an operator"), cancel);
+    public Task<AdminReply<MigrationView>> Revert(RevertRequest request, CancellationToken cancel) =>
+        new Reverts(_catalog, _report, _migrations).RevertAsync(request, cancel);
 
     public Task<AdminReply<MigrationView>> Pause(MigrationSelector selector, CancellationToken cancel) =>
         _migrations.OrderAsync(selector, Order.Pause, cancel);

@@ -85,6 +85,9 @@ internal sealed class Migrations(Catalog catalog, IWorld world, CoordinatorOptio
                 : $"index '{selector.Index}' has no migration: 'reshard start' begins one"
         );
 
+    /// <summary>Null: there is no such migration.</summary>
+    public State? StateOf(MigrationSelector selector) => Find(selector)?.State;
+
     public AdminReply<MigrationView> View(MigrationSelector selector) =>
         Find(selector) is { } runner ? AdminReply<MigrationView>.Ok(ViewOf(runner)) : NotFound(selector);
 

@@ -125,7 +125,6 @@ public static class AdminEndpoints
         [
             ("cutover", admin.Cutover),
             ("abort", admin.Abort),
-            ("revert", admin.Revert),
             ("pause", admin.Pause),
             ("resume", admin.Resume),
         ];
@@ -136,6 +135,22 @@ public static class AdminEndpoints
                 async (http, cancel) =>
                     Json(await call(Selector(http.Request), cancel), ClusterJson.Default.MigrationView)
             );
+        Post(
+            group,
+            "/reshards/{id}/revert",
+            async (http, cancel) =>
+            {
+                var body = await JsonFields.ReadAsync(http.Request.Body, cancel);
+                var request = new RevertRequest(
+                    Selector(http.Request),
+                    (int)body.Integer("firstShard", 0, 0, Layout.MaxShards - 1),
+                    (int)body.Integer("lastShard", -1, 0, Layout.MaxShards - 1),
+                    body.Flag("force", false)
+                );
+                body.End();
+                return Json(await admin.Revert(request, cancel), ClusterJson.Default.MigrationView);
+            }
+        );
         group.MapMethods(
             "/reshards/{id}",
             ["PATCH"],

@@ -146,7 +146,7 @@ public sealed class SimOperator(SimKernel kernel, SimNetwork network, SimProcess
         }
         else if (drawn < 0.04)
         {
-            await Order("revert", (admin, cancel) => admin.Revert(selector, cancel));
+            await Order("revert", (admin, cancel) => admin.Revert(RevertRequest.All(selector), cancel));
         }
         else if (drawn < 0.06)
         {
