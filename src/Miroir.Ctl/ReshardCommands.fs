@@ -286,7 +286,10 @@ let revert (context: Context) (args: ParseResults<RevertArgs>) : Task<int> =
 
     task {
         use client = context.Client()
-        let! view = client.Revert(chosen, shards, args.Contains RevertArgs.Force, context.Cancel)
+
+        let! view =
+            client.Revert(chosen, shards, args.Contains RevertArgs.Force, context.Cancel)
+
         let view = Exit.orFail view
         context.Output.Json view
         context.Output.Line $"Migration reverting: ID={view.Id}"

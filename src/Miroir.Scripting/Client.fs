@@ -142,6 +142,7 @@ type MiroirClient(server: Uri, apiKey: string option, timeout: TimeSpan) =
     member _.Migration(selector, cancel) : Task<Result<MigrationView, ClientError>> = get (path selector "") cancel
     member _.Cutover(selector, cancel) = command selector "cutover" cancel
     member _.Abort(selector, cancel) = command selector "abort" cancel
+
     /// `shards`: the first and the last of the old layout's that shall go back; None: all that the migration moves.
     member _.Revert
         (selector, shards: (int * int) option, force: bool, cancel)

@@ -169,6 +169,28 @@ let ``start asks for what was typed`` () =
     Assert.That(sent.GetProperty("throttle").GetInt32(), Is.EqualTo 10_000)
     Assert.That(sent.GetProperty("dryRun").GetBoolean(), Is.False)
 
+[<TestCase("routing revert --index packages --shards 0-63 --force", """{"firstShard":0,"lastShard":63,"force":true}""")>]
+[<TestCase("reshard revert --index packages --shards 7", """{"firstShard":7,"lastShard":7,"force":false}""")>]
+[<TestCase("reshard revert --index packages", """{"force":false}""")>]
+let ``revert asks for the shards that were typed, and prints what it costs`` (command: string, body: string) =
+    let reverting =
+        complete.Replace("\"reason\":\"\"", "\"reason\":\"reverted by an operator: lossless\"")
+
+    use server = new FakeServer(fun _ _ -> 200, reverting)
+    let ran = Ctl.run server.Url command
+    Assert.That(ran.Status, Is.EqualTo 0, ran.Error)
+    Assert.That(ran.Out, Does.Contain "Reason: reverted by an operator: lossless")
+    Assert.That((server.Asked = [| "POST /_miroir/reshards/latest/revert?index=packages", body |]), Is.True)
+
+[<TestCase "3-1">]
+[<TestCase "0-">]
+[<TestCase "all">]
+[<TestCase "1-2-3">]
+let ``revert refuses a span that is none`` (span: string) =
+    let ran = once $"routing revert --index packages --shards {span}"
+    Assert.That(ran.Status, Is.EqualTo 2)
+    Assert.That(ran.Error, Does.Contain "--shards")
+
 [<Test>]
 let ``status prints phase, shards, certificates and loss`` () =
     let ran = once "reshard status --index packages --show delta"

@@ -93,7 +93,10 @@ public sealed class SimOperator(SimKernel kernel, SimNetwork network, SimProcess
     {
         while (await ViewsAsync() is not { } views || views.Any(view => view.Status == "Running"))
         {
-            await Order("revert", (admin, cancel) => admin.Revert(new MigrationSelector(0, ""), cancel));
+            await Order(
+                "revert",
+                (admin, cancel) => admin.Revert(RevertRequest.All(new MigrationSelector(0, "")), cancel)
+            );
             await Rest(100);
         }
     }
