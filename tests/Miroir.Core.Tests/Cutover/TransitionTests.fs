@@ -166,6 +166,107 @@ let ``a source is dropped only by the rules, whatever the nodes say`` () =
                 Assert.That(Safety.check next, Is.Empty)
                 Assert.That(List.collect (Safety.allows next) effects, Is.Empty))
 
+/// What may be said twice: every answer, and every order that names a state to be in.
+let private isRepeatable (event: Event) =
+    match event with
+    | Answered _
+    | Ordered(Order.Cutover | Pause | Resume | Order.Abort _) -> true
+    | Started _
+    | Ordered _ -> false
+
+[<Property(MaxTest = 100)>]
+let ``what is said twice is as if said once`` () =
+    Prop.forAll (Arb.fromGen (Gen.zip (Gen.elements plans) sayings)) (fun (plan, sayings) ->
+        let mutable state = started plan
+
+        for saying in sayings do
+            let observation = tell plan state saying
+
+            match Transition.step state observation with
+            | Error _ -> ()
+            | Ok(next, _) ->
+                let isProgress =
+                    match observation.Event with
+                    // The effect goes on, and more of it may be told.
+                    | Answered(sequence, _) -> next.Outstanding.ContainsKey sequence
+                    | _ -> false
+
+                if isRepeatable observation.Event && not isProgress then
+                    match Transition.step next observation with
+                    | Ok(again, effects) ->
+                        Assert.That((again = next), Is.True, string observation.Event)
+                        Assert.That(List.isEmpty effects, Is.True, string observation.Event)
+                    | Error why -> Assert.That(why.Code, Is.AnyOf("migration_ended", "migration_not_running"))
+
+                state <- next)
+
+[<Property(MaxTest = 60)>]
+let ``a crash before any of a transition's effects forgets none whose answer counts`` () =
+    Prop.forAll (Arb.fromGen (Gen.zip (Gen.elements plans) sayings)) (fun (plan, sayings) ->
+        let mutable state = started plan
+        let mutable journal = [ { AtUnixMs = 1L; Event = Started plan } ]
+
+        for at, saying in List.indexed sayings do
+            let observation = tell plan state saying
+
+            match Transition.step state observation with
+            | Error _ -> ()
+            | Ok(next, effects) ->
+                journal <- observation :: journal
+
+                if at % 10 = 0 then
+                    match Transition.recover (List.rev journal) with
+                    | Error why -> Assert.Fail why.Message
+                    | Ok recovered ->
+                        Assert.That((recovered = next), Is.True)
+                        let again = Transition.outstanding recovered
+
+                        for effect in effects do
+                            if next.Outstanding.ContainsKey effect.Sequence then
+                                Assert.That(List.contains effect again, Is.True, string effect.Action)
+
+                        for earlier in Transition.outstanding state do
+                            if next.Outstanding.ContainsKey earlier.Sequence then
+                                Assert.That(List.contains earlier again, Is.True, string earlier.Action)
+
+                state <- next)
+
+[<Property(MaxTest = 150)>]
+let ``no owner's store is dropped without a write quorum of certified holders for each target`` () =
+    Prop.forAll (Arb.fromGen (Gen.zip (Gen.elements plans) sayings)) (fun (plan, sayings) ->
+        let mutable state = started plan
+
+        for saying in sayings do
+            match Transition.step state (tell plan state saying) with
+            | Error _ -> ()
+            | Ok(next, effects) ->
+                for effect in effects do
+                    match effect.Action with
+                    | DropStore(node, command) ->
+                        for move in next.Moves do
+                            let isOwners =
+                                move.Source = command.Store
+                                && move.Owners |> Array.exists (fun o -> o.Replica.Node = node)
+
+                            if isOwners then
+                                for target in move.Targets do
+                                    let holders =
+                                        move.Certificates
+                                        |> Array.filter (fun c ->
+                                            c.Target = target.Shard && c.JointEpoch = move.JointEpoch)
+                                        |> Array.collect _.Holders
+                                        |> Array.filter (fun (r, incarnation) ->
+                                            Array.contains r.Node target.Nodes && incarnation <> Guid.Empty)
+                                        |> Array.distinctBy fst
+
+                                    Assert.That(
+                                        holders.Length,
+                                        Is.GreaterThanOrEqualTo(Quorum.write target.Nodes.Length)
+                                    )
+                    | _ -> ()
+
+                state <- next)
+
 [<Test>]
 let ``a journal that is empty or has no plan is refused`` () =
     let refused journal =
