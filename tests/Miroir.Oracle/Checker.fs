@@ -8,7 +8,7 @@ open System.Text
 [<Sealed>]
 type CheckerOptions() =
     /// Steps of the search for each document and try; running out gives `Undecided`.
-    member val MaxStepsPerKey = 4_000_000L with get, set
+    member val MaxStepsPerKey = 40_000_000L with get, set
 
     /// Milliseconds for each document and try; 0: no limit, so that the verdict depends on the history alone.
     member val MaxMillisecondsPerKey = 0L with get, set

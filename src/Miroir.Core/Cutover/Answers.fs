@@ -130,8 +130,9 @@ module internal Answers =
     /// Asked again after a while, for as long as the source is kept.
     let private watching (d: Draft) i replica answer =
         let rest () =
+            // Seldom: each time is in the journal for as long as the migration is.
             let sequence =
-                d.Issue (Wait d.State.Limits.MaxRetryMs) (ForRest(i, replica, Watching))
+                d.Issue (Wait(10 * d.State.Limits.MaxRetryMs)) (ForRest(i, replica, Watching))
 
             d.SetChore i replica Watching {
                 Status = Resting sequence
