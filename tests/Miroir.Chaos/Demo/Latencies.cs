@@ -1,7 +1,13 @@
 namespace Miroir.Chaos.Demo;
 
 /// <summary>One finished operation: when it began and ended, in milliseconds since the run's start.</summary>
-internal readonly record struct Sample(double StartMs, double EndMs, bool IsWrite, string Key, bool IsAcknowledged)
+internal readonly record struct Sample(
+    double StartMs,
+    double EndMs,
+    bool IsWrite,
+    string Key = "",
+    bool IsAcknowledged = true
+)
 {
     public double LatencyMs => EndMs - StartMs;
 }

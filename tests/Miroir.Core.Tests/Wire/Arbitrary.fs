@@ -265,10 +265,7 @@ let certificate: Gen<Certificate> =
             Entries = entries
             Copied = entries / 2L
             Digest = { A = a; B = b }
-            Watermark = {
-                Term = entries
-                Clock = entries
-            }
+            Watermark = { Term = entries; Clock = entries }
         }
     }
 
