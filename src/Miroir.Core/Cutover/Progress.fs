@@ -131,16 +131,7 @@ module internal Progress =
                 {
                     Shard = shard
                     FromEpoch = route.Epoch
-                    Route =
-                        Some {
-                            route with
-                                Epoch = route.Epoch + 1L
-                                Writer = {
-                                    Router = router
-                                    Incarnation = incarnation
-                                    Term = route.Writer.Term + (if Mutants.termNotRaised () then 0L else 1L)
-                                }
-                        }
+                    Route = Some(route.WrittenBy(router, incarnation))
                 }
         |]
 
