@@ -25,7 +25,7 @@ internal static class LiveCopy
     /// <param name="RedisPerSecond">Keys/s of a Redis Cluster reshard of this size on such a machine, in memory.</param>
     private readonly record struct Size(int Documents, int Repeats, double? RedisPerSecond);
 
-    private static readonly Size[] Sizes = [new(200_000, Repeats, 13_600), new(1_000_000, 1, 43_500)];
+    private static readonly Size[] Sizes = [new(200_000, Repeats, 13_600), new(1_000_000, Repeats, 43_500)];
 
     public static async Task RunAsync(BenchOptions options, TextWriter output, CancellationToken cancel)
     {
