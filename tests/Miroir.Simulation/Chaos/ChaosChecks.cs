@@ -14,18 +14,6 @@ internal static class ChaosChecks
     // Fewer than these failures on a shard tell nothing of how even they are.
     private const double EnoughToCompare = 20;
 
-    private static readonly string[] Phases =
-    [
-        "ComputingAssignments",
-        "DualWriteMigrating",
-        "CutoverBegin",
-        "CutoverDraining",
-        "CutoverDeltaPass",
-        "CutoverActivate",
-        "CutoverCleanup",
-        "Complete",
-    ];
-
     public static void Judge(
         ChaosScenario scenario,
         SimWorld world,
@@ -35,7 +23,9 @@ internal static class ChaosChecks
     {
         foreach (var view in world.Operator.Seen.Values)
         {
-            var missed = Phases.Except(view.Timeline.Select(step => step.Phase), StringComparer.Ordinal).ToList();
+            var missed = ChaosScenarios
+                .Phases.Except(view.Timeline.Select(step => step.Phase), StringComparer.Ordinal)
+                .ToList();
             if (missed.Count > 0)
             {
                 world.Findings.Add(

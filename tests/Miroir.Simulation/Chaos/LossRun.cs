@@ -4,20 +4,6 @@ using Miroir.Simulation.Scenario;
 
 namespace Miroir.Simulation.Chaos;
 
-/// <summary>What a cutover had missed, counted in documents.</summary>
-/// <param name="Documents">Live once all shards had switched.</param>
-/// <param name="MissingEventual">That an eventual read then shows older than they are, or not at all, or not as deleted.</param>
-/// <param name="MissingConfirmed">The same of confirmed reads; -1: not read, so that they could put nothing back.</param>
-/// <param name="Lost">That are lost, stale or resurrected once all is over.</param>
-/// <param name="IsSourceKept">Whether the old node still had everything half a minute after the last shard had switched.</param>
-public sealed record LossCount(
-    long Documents,
-    long MissingEventual,
-    long MissingConfirmed,
-    long Lost,
-    bool IsSourceKept
-);
-
 /// <summary>A cutover that stops in Switched, where all documents are read, before it goes on to its end.</summary>
 public sealed class LossRun
 {

@@ -28,7 +28,7 @@ public sealed record SimulationReport
     public IReadOnlyList<long> WrongSeeds { get; init; } = [];
     public double SeedsPerHour { get; init; }
     public IReadOnlyList<ChaosResult> Scenarios { get; init; } = [];
-    public IReadOnlyList<LossTable.Row> LossTable { get; init; } = [];
+    public IReadOnlyList<LossRow> LossTable { get; init; } = [];
 
     /// <summary>
     /// Writes the file anew, but for the parts that another run at the same commit has written there and this one did not
