@@ -177,6 +177,49 @@ public sealed class FaultyNodeStore(INodeStore inner, FaultPlan plan, IEntropy e
         }
     }
 
+    public async Task<DigestReply> Digests(DigestCommand command, CancellationToken cancel)
+    {
+        await Delay(plan, cancel);
+        return await inner.Digests(command, cancel);
+    }
+
+    public async Task<HealReply[]> Heal(IReadOnlyList<HealCommand> commands, CancellationToken cancel)
+    {
+        var current = plan;
+        await Delay(current, cancel);
+        return current.IsFull
+            ? [.. Enumerable.Repeat(HealReply.NewHealRefused(Full(commands.Count)), commands.Count)]
+            : await inner.Heal(commands, cancel);
+    }
+
+    public async Task<ScrubReply> Scrub(ScrubCommand command, CancellationToken cancel)
+    {
+        await Delay(plan, cancel);
+        return await inner.Scrub(command, cancel);
+    }
+
+    public async Task<PurgeReply> Purge(PurgeCommand command, CancellationToken cancel)
+    {
+        await Delay(plan, cancel);
+        return await inner.Purge(command, cancel);
+    }
+
+    public async Task<MakeReply> BeginFill(MakeCommand command, CancellationToken cancel)
+    {
+        var current = plan;
+        await Delay(current, cancel);
+        return current.IsFull ? MakeReply.NewMakeRefused(Full(1)) : await inner.BeginFill(command, cancel);
+    }
+
+    public async Task<ScanReply> ScanFilling(ScanCommand command, CancellationToken cancel)
+    {
+        await Delay(plan, cancel);
+        return await inner.ScanFilling(command, cancel);
+    }
+
+    public Task<bool> EndFill(ShardId store, Guid incarnation, CancellationToken cancel) =>
+        inner.EndFill(store, incarnation, cancel);
+
     public ValueTask DisposeAsync() => inner.DisposeAsync();
 
     private StoreStatus WithRefused(StoreStatus status) =>
@@ -189,7 +232,8 @@ public sealed class FaultyNodeStore(INodeStore inner, FaultPlan plan, IEntropy e
             status.Documents,
             status.Tombstones,
             status.Bytes,
-            status.FailedPuts + refusedByStore.GetValueOrDefault(status.Store)
+            status.FailedPuts + refusedByStore.GetValueOrDefault(status.Store),
+            status.Health
         );
 
     private PutReply Refuse(PutCommand command)

@@ -89,7 +89,8 @@ internal static class ShardReads
                         counts.Documents,
                         counts.Tombstones,
                         file.Bytes(),
-                        file.FailedPuts
+                        file.FailedPuts,
+                        StoreHealth.Serving
                     )
                 );
             }

@@ -164,6 +164,34 @@ public sealed class SqliteNodeStore : INodeStore
         return await OnReader(() => ShardReads.Status(_registry.Files), cancel).ConfigureAwait(false);
     }
 
+    /// <inheritdoc/>
+    public Task<DigestReply> Digests(DigestCommand command, CancellationToken cancel) =>
+        throw new NotSupportedException("Digests");
+
+    /// <inheritdoc/>
+    public Task<HealReply[]> Heal(IReadOnlyList<HealCommand> commands, CancellationToken cancel) =>
+        throw new NotSupportedException("Heal");
+
+    /// <inheritdoc/>
+    public Task<ScrubReply> Scrub(ScrubCommand command, CancellationToken cancel) =>
+        throw new NotSupportedException("Scrub");
+
+    /// <inheritdoc/>
+    public Task<PurgeReply> Purge(PurgeCommand command, CancellationToken cancel) =>
+        throw new NotSupportedException("Purge");
+
+    /// <inheritdoc/>
+    public Task<MakeReply> BeginFill(MakeCommand command, CancellationToken cancel) =>
+        throw new NotSupportedException("BeginFill");
+
+    /// <inheritdoc/>
+    public Task<ScanReply> ScanFilling(ScanCommand command, CancellationToken cancel) =>
+        throw new NotSupportedException("ScanFilling");
+
+    /// <inheritdoc/>
+    public Task<bool> EndFill(ShardId store, Guid incarnation, CancellationToken cancel) =>
+        throw new NotSupportedException("EndFill");
+
     /// <summary>Waits for the calls under way (<see cref="SqliteNodeStoreOptions.CloseTimeout"/>), then closes every file.</summary>
     /// <exception cref="TimeoutException">Calls are still under way; the files stay open.</exception>
     public async ValueTask DisposeAsync()

@@ -29,6 +29,36 @@ public sealed class SimNode(SimNetwork network, SimProcess from, string name) : 
     public Task<DropReply> Drop(DropCommand command, CancellationToken cancel) =>
         Call($"drop {command.Store} under {command.Stamp}", (node, limit) => node.Drop(command, limit), cancel);
 
+    public Task<DigestReply> Digests(DigestCommand command, CancellationToken cancel) =>
+        Call(
+            $"digests of {command.Store} under {command.Stamp}",
+            (node, limit) => node.Digests(command, limit),
+            cancel
+        );
+
+    public IAsyncEnumerable<ScanReply> ScanRanges(RangesCommand command, CancellationToken cancel) =>
+        SimStream.Open(
+            network,
+            from,
+            name,
+            "scan of ranges",
+            (service, limit) => ((INode)service).ScanRanges(command, limit),
+            cancel
+        );
+
+    public Task<HealReply[]> Heal(IReadOnlyList<HealCommand> commands, CancellationToken cancel) =>
+        Call(
+            $"heal {commands[0].Document} under {commands[0].Stamp}",
+            (node, limit) => node.Heal(commands, limit),
+            cancel
+        );
+
+    public Task<ScrubReply> Scrub(ScrubCommand command, CancellationToken cancel) =>
+        Call($"scrub {command.Store} under {command.Stamp}", (node, limit) => node.Scrub(command, limit), cancel);
+
+    public Task<PurgeReply> Purge(PurgeCommand command, CancellationToken cancel) =>
+        Call($"purge {command.Store} under {command.Stamp}", (node, limit) => node.Purge(command, limit), cancel);
+
     public Task<NodeStatus> Status(CancellationToken cancel) =>
         Call("status", (node, limit) => node.Status(limit), cancel);
 
@@ -99,6 +129,16 @@ public sealed class SimPeer(SimNetwork network, SimProcess from, string name) : 
             $"inspection of {inspected.Issued}",
             false,
             (service, limit) => ((IRouterPeer)service).Inspect(inspected, minRevision, limit),
+            cancel
+        );
+
+    public Task<RepairOutcome[]> Repair(RepairCommand command, long minRevision, CancellationToken cancel) =>
+        network.Call(
+            from,
+            name,
+            "repair",
+            true,
+            (service, limit) => ((IRouterPeer)service).Repair(command, minRevision, limit),
             cancel
         );
 

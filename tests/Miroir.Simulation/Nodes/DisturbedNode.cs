@@ -47,5 +47,17 @@ internal sealed class DisturbedNode(INode inner) : INode
     public IAsyncEnumerable<ReconcileReply> Reconcile(ReconcileCommand command, CancellationToken cancel) =>
         inner.Reconcile(command, cancel);
 
+    public Task<DigestReply> Digests(DigestCommand command, CancellationToken cancel) => inner.Digests(command, cancel);
+
+    public IAsyncEnumerable<ScanReply> ScanRanges(RangesCommand command, CancellationToken cancel) =>
+        inner.ScanRanges(command, cancel);
+
+    public Task<HealReply[]> Heal(IReadOnlyList<HealCommand> commands, CancellationToken cancel) =>
+        inner.Heal(commands, cancel);
+
+    public Task<ScrubReply> Scrub(ScrubCommand command, CancellationToken cancel) => inner.Scrub(command, cancel);
+
+    public Task<PurgeReply> Purge(PurgeCommand command, CancellationToken cancel) => inner.Purge(command, cancel);
+
     public Task<NodeStatus> Status(CancellationToken cancel) => inner.Status(cancel);
 }
