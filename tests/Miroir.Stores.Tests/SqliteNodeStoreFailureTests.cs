@@ -126,18 +126,18 @@ public sealed class SqliteNodeStoreFailureTests
         await using (var store = SqliteNodeStore.Open(_folder.Path))
             await store.MakeShard(0);
         using (var shard = Database.Open(FileOf(0)))
-            shard.Execute("UPDATE meta SET value = '2' WHERE name = 'format'");
+            shard.Execute("UPDATE meta SET value = '9' WHERE name = 'format'");
         await using (var again = SqliteNodeStore.Open(_folder.Path))
         {
             var put = (await again.PutAll(0, 1, Live("a", 1, "{}"))).Single();
-            Assert.That(RefusalOf(put)?.Message, Does.Contain("format 2").And.Contain("newer build"));
+            Assert.That(RefusalOf(put)?.Message, Does.Contain("format 9").And.Contain("newer build"));
         }
 
         using (var node = Database.Open(_folder.File("node.db")))
-            node.Execute("UPDATE meta SET value = '2' WHERE name = 'format'");
+            node.Execute("UPDATE meta SET value = '9' WHERE name = 'format'");
         Assert.That(
             () => SqliteNodeStore.Open(_folder.Path),
-            Throws.TypeOf<InvalidDataException>().With.Message.Contains("format 2")
+            Throws.TypeOf<InvalidDataException>().With.Message.Contains("format 9")
         );
     }
 

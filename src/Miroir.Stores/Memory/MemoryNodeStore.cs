@@ -63,7 +63,7 @@ public sealed class MemoryNodeStore(IEntropy entropy, MemoryDisk? disk = null) :
             cancel,
             scan =>
                 Disk.Shards.TryGetValue(scan.Store, out var shard) && shard.IsFilling
-                    ? ScanReply.NewPage(shard.Page(scan))
+                    ? PageOf(shard, scan)
                     : ScanReply.ScanNotServing
         );
 
@@ -167,7 +167,12 @@ public sealed class MemoryNodeStore(IEntropy entropy, MemoryDisk? disk = null) :
             return ReadReply.NewReadRefused(WrongShard(command.Key, command.Store, shard));
         }
 
-        return shard.Find(command.Key) is { } document ? ReadReply.NewFound(document) : ReadReply.Absent;
+        return shard.Find(command.Key) switch
+        {
+            null => ReadReply.Absent,
+            { } rotten when RottenBody.Is(rotten.Entry, rotten.Body.Span) => ReadReply.NewReadRefused(Rotten(rotten)),
+            { } document => ReadReply.NewFound(document),
+        };
     }
 
     private BarrierReply Raise(BarrierCommand command)
@@ -257,7 +262,21 @@ public sealed class MemoryNodeStore(IEntropy entropy, MemoryDisk? disk = null) :
             return ScanReply.NewScanStaleEpoch(barrier.Epoch, Told(barrier));
         }
 
-        return Serves(command.Store, out var shard) ? ScanReply.NewPage(shard.Page(command)) : ScanReply.ScanNotServing;
+        return Serves(command.Store, out var shard) ? PageOf(shard, command) : ScanReply.ScanNotServing;
+    }
+
+    private static ScanReply PageOf(MemoryShard shard, ScanCommand command)
+    {
+        var page = shard.Page(command);
+        for (var i = 0; i < page.Bodies.Length; i++)
+        {
+            if (RottenBody.Is(page.Entries[i], page.Bodies[i].Span))
+            {
+                return ScanReply.NewScanRefused(Rotten(page.Document(i)));
+            }
+        }
+
+        return ScanReply.NewPage(page);
     }
 
     private DigestReply Digests(DigestCommand command)
@@ -361,6 +380,8 @@ public sealed class MemoryNodeStore(IEntropy entropy, MemoryDisk? disk = null) :
 
     private static FSharpOption<Route> Told(MemoryBarrier barrier) =>
         barrier.Told is { } route ? FSharpOption<Route>.Some(route) : FSharpOption<Route>.None;
+
+    private static Refusal Rotten(Document document) => new(RefusalCode.Corrupt, RottenBody.Message(document.Entry));
 
     private static Refusal WrongShard(Key key, ShardId store, MemoryShard shard) =>
         new(

@@ -45,6 +45,16 @@ internal sealed class ShardFile(StoreRegistration registration, string path, Sql
         return writer;
     }
 
+    /// <summary>Of the open file.</summary>
+    public CommittedDigests Digests
+    {
+        get
+        {
+            lock (_connections)
+                return _writer?.Digests ?? throw new InvalidOperationException($"'{Path}' is not open");
+        }
+    }
+
     /// <summary>Opens the file where it is not, so that its counts are known.</summary>
     public void Open(int fileCacheKiB) => OpenWriter(Math.Max(64, fileCacheKiB / 2));
 

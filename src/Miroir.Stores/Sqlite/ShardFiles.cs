@@ -23,6 +23,9 @@ internal sealed class ShardFiles(SqliteNodeStoreOptions options)
     public bool TryGet(ShardId store, [MaybeNullWhen(false)] out ShardFile file) =>
         _byStore.TryGetValue(store, out file);
 
+    /// <summary>The same, but only where the store answers for its data.</summary>
+    public bool TryServing(ShardId store, [MaybeNullWhen(false)] out ShardFile file) => TryGet(store, out file);
+
     public ShardFile[] All() => [.. _byStore.Values];
 
     public void Add(ShardFile file)

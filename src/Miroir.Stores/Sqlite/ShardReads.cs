@@ -32,11 +32,9 @@ internal static class ShardReads
                 ? ScanReply.NewScanStaleEpoch(barrier.Epoch, barrier.ToldOption)
                 : other;
 
-        if (!files.TryGet(command.Store, out var file) || !files.TryEnter(file))
+        if (!files.TryServing(command.Store, out var file))
             return StaleOr(ScanReply.ScanNotServing);
-        try
-        {
-            return With<ScanReply>(
+        return On(
                 files,
                 file,
                 reader =>
@@ -54,7 +52,51 @@ internal static class ShardReads
                     }
                 },
                 refusal => StaleOr(ScanReply.NewScanRefused(refusal))
-            );
+            ) ?? StaleOr(ScanReply.ScanNotServing);
+    }
+
+    public static DigestReply Digests(ShardFiles files, DigestCommand command, RouteBarrier barrier)
+    {
+        DigestReply StaleOr(Func<DigestReply> other) =>
+            command.Stamp.Epoch < barrier.Epoch
+                ? DigestReply.NewDigestStaleEpoch(barrier.Epoch, barrier.ToldOption)
+                : other();
+
+        if (!files.TryServing(command.Store, out var file))
+            return StaleOr(() => DigestReply.DigestNotServing);
+        return On(
+                files,
+                file,
+                reader =>
+                {
+                    barrier.EnterShared();
+                    try
+                    {
+                        return StaleOr(() =>
+                        {
+                            var (floor, digests) = file.Digests.Of(command.Ranges, reader);
+                            return DigestReply.NewDigests(
+                                new RangeDigests(file.Registration.Incarnation, floor, digests)
+                            );
+                        });
+                    }
+                    finally
+                    {
+                        barrier.ExitShared();
+                    }
+                },
+                refusal => StaleOr(() => DigestReply.NewDigestRefused(refusal))
+            ) ?? StaleOr(() => DigestReply.DigestNotServing);
+    }
+
+    /// <summary>Runs on a reader of the file. Null: the store is gone.</summary>
+    public static T? On<T>(ShardFiles files, ShardFile file, Func<ShardReader, T> read, Func<Refusal, T> refused)
+    {
+        if (!files.TryEnter(file))
+            return default;
+        try
+        {
+            return With(files, file, read, refused);
         }
         finally
         {
@@ -112,7 +154,7 @@ internal static class ShardReads
         ReadReply[] replies
     )
     {
-        if (!files.TryGet(store, out var file) || !files.TryEnter(file))
+        if (!files.TryServing(store, out var file) || !files.TryEnter(file))
         {
             FillIn(_ => ReadReply.ReadNotServing);
             return;
@@ -171,7 +213,15 @@ internal static class ShardReads
     {
         if (!store.Range.Contains(key))
             return ReadReply.NewReadRefused(Refusals.WrongShard(key, store.Store, store.Range));
-        return reader.Find(key) is { } document ? ReadReply.NewFound(document) : ReadReply.Absent;
+        try
+        {
+            return reader.Find(key) is { } document ? ReadReply.NewFound(document) : ReadReply.Absent;
+        }
+        catch (RottenBodyException e)
+        {
+            // The others of the call are none the worse for it.
+            return ReadReply.NewReadRefused(Refusals.Of(e));
+        }
     }
 
     private static ShardCounts CountsOf(ShardFiles files, ShardFile file)
@@ -181,7 +231,7 @@ internal static class ShardReads
             file.Open(files.FileCacheKiB);
             return file.Counts ?? default;
         }
-        catch (Exception e) when (e is SqliteException or InvalidDataException)
+        catch (Exception e) when (e is SqliteException or ShardFileException)
         {
             // Those who read or write it are told; here the store is listed all the same.
             return default;
@@ -200,7 +250,7 @@ internal static class ShardReads
             isUsable = true;
             return answer;
         }
-        catch (Exception e) when (e is SqliteException or InvalidDataException)
+        catch (Exception e) when (e is SqliteException or ShardFileException)
         {
             return refused(Refusals.Of(e));
         }

@@ -21,7 +21,8 @@ public sealed class SqliteNodeStore : INodeStore
     private readonly NodeRegistry _registry;
     private readonly WorkerThreads _writers;
     private readonly SqliteNodeStoreOptions _options;
-    private readonly SemaphoreSlim _reads;
+    private readonly ReaderThreads _reads;
+    private readonly ShardUpkeep _upkeep;
     private readonly ConditionalWeakTable<ShardFile, ShardPump> _pumps = [];
     private readonly Lock _calls = new();
     private TaskCompletionSource? _lastCall;
@@ -32,7 +33,8 @@ public sealed class SqliteNodeStore : INodeStore
         _lock = directoryLock;
         _registry = registry;
         _options = options;
-        _reads = new SemaphoreSlim(options.MaxConcurrentReads);
+        _reads = new ReaderThreads(options.MaxConcurrentReads);
+        _upkeep = new ShardUpkeep(registry.Files, PumpOf, _reads);
         _writers = new WorkerThreads(options.WriterThreads, "miroir shard writer");
     }
 
@@ -105,7 +107,8 @@ public sealed class SqliteNodeStore : INodeStore
         using var call = Enter(cancel);
         var barriers = await Admit(commands, static command => command.Stamp).ConfigureAwait(false);
         var replies = new ReadReply[commands.Count];
-        return await OnReader(() => ShardReads.Read(_registry.Files, commands, barriers, replies), cancel)
+        return await _reads
+            .Run(() => ShardReads.Read(_registry.Files, commands, barriers, replies), cancel)
             .ConfigureAwait(false);
     }
 
@@ -154,31 +157,50 @@ public sealed class SqliteNodeStore : INodeStore
             );
         await _registry.Admit(command.Stamp).ConfigureAwait(false);
         var barrier = _registry.Barrier(command.Stamp.Shard);
-        return await OnReader(() => ShardReads.Scan(_registry.Files, command, barrier), cancel).ConfigureAwait(false);
+        return await _reads.Run(() => ShardReads.Scan(_registry.Files, command, barrier), cancel).ConfigureAwait(false);
     }
 
     /// <inheritdoc/>
     public async Task<StoreStatus[]> Stores(CancellationToken cancel)
     {
         using var call = Enter(cancel);
-        return await OnReader(() => ShardReads.Status(_registry.Files), cancel).ConfigureAwait(false);
+        return await _reads.Run(() => ShardReads.Status(_registry.Files), cancel).ConfigureAwait(false);
     }
 
     /// <inheritdoc/>
-    public Task<DigestReply> Digests(DigestCommand command, CancellationToken cancel) =>
-        throw new NotSupportedException("Digests");
+    public async Task<DigestReply> Digests(DigestCommand command, CancellationToken cancel)
+    {
+        using var call = Enter(cancel);
+        await _registry.Admit(command.Stamp).ConfigureAwait(false);
+        var barrier = _registry.Barrier(command.Stamp.Shard);
+        return await _reads
+            .Run(() => ShardReads.Digests(_registry.Files, command, barrier), cancel)
+            .ConfigureAwait(false);
+    }
 
     /// <inheritdoc/>
-    public Task<HealReply[]> Heal(IReadOnlyList<HealCommand> commands, CancellationToken cancel) =>
-        throw new NotSupportedException("Heal");
+    public async Task<HealReply[]> Heal(IReadOnlyList<HealCommand> commands, CancellationToken cancel)
+    {
+        using var call = Enter(cancel);
+        var barriers = await Admit(commands, static command => command.Stamp).ConfigureAwait(false);
+        return await _upkeep.Heal(commands, barriers).ConfigureAwait(false);
+    }
 
     /// <inheritdoc/>
-    public Task<ScrubReply> Scrub(ScrubCommand command, CancellationToken cancel) =>
-        throw new NotSupportedException("Scrub");
+    public async Task<ScrubReply> Scrub(ScrubCommand command, CancellationToken cancel)
+    {
+        using var call = Enter(cancel);
+        await _registry.Admit(command.Stamp).ConfigureAwait(false);
+        return await _upkeep.Scrub(command, _registry.Barrier(command.Stamp.Shard), cancel).ConfigureAwait(false);
+    }
 
     /// <inheritdoc/>
-    public Task<PurgeReply> Purge(PurgeCommand command, CancellationToken cancel) =>
-        throw new NotSupportedException("Purge");
+    public async Task<PurgeReply> Purge(PurgeCommand command, CancellationToken cancel)
+    {
+        using var call = Enter(cancel);
+        await _registry.Admit(command.Stamp).ConfigureAwait(false);
+        return await _upkeep.Purge(command, _registry.Barrier(command.Stamp.Shard), cancel).ConfigureAwait(false);
+    }
 
     /// <inheritdoc/>
     public Task<MakeReply> BeginFill(MakeCommand command, CancellationToken cancel) =>
@@ -264,20 +286,6 @@ public sealed class SqliteNodeStore : INodeStore
 
     private ShardPump PumpOf(ShardFile file) =>
         _pumps.GetValue(file, key => new ShardPump(key, _registry.Files, _writers, _options));
-
-    private async Task<T> OnReader<T>(Func<T> read, CancellationToken cancel)
-    {
-        await _reads.WaitAsync(cancel).ConfigureAwait(false);
-        try
-        {
-            // Off the caller's thread, which may have other nodes to ask meanwhile.
-            return await Task.Run(read, cancel).ConfigureAwait(false);
-        }
-        finally
-        {
-            _reads.Release();
-        }
-    }
 
     private OpenCall Enter(CancellationToken cancel)
     {

@@ -5,7 +5,7 @@ using NUnit.Framework;
 namespace Miroir.Stores.Tests.Conformance;
 
 /// <summary>Does operations to a store and to the reference, and holds every answer of the one to the other.</summary>
-internal sealed class ConformanceRun(Func<Task<INodeStore>> open) : IAsyncDisposable
+internal sealed partial class ConformanceRun(Func<Task<INodeStore>> open) : IAsyncDisposable
 {
     private readonly ReferenceStore reference = new();
     private INodeStore? store;
@@ -36,6 +36,18 @@ internal sealed class ConformanceRun(Func<Task<INodeStore>> open) : IAsyncDispos
             case StoreOperation.Drop drop:
                 await Drop(store, drop);
                 break;
+            case StoreOperation.Digests digests:
+                await Digests(store, digests);
+                break;
+            case StoreOperation.Heal heal:
+                await Heal(store, heal);
+                break;
+            case StoreOperation.Scrub scrub:
+                await Scrub(store, scrub);
+                break;
+            case StoreOperation.Purge purge:
+                await Purge(store, purge);
+                break;
             case StoreOperation.Reboot:
                 await store.DisposeAsync();
                 store = await open();
@@ -62,6 +74,7 @@ internal sealed class ConformanceRun(Func<Task<INodeStore>> open) : IAsyncDispos
             Assert.That(status.Tombstones, Is.EqualTo(expected.Documents.Count - live));
             var stamp = new RouteStamp(status.Store, 100);
             await CompareScan(store, stamp, status.Store, HashRange.Full, null, 1000, 1 << 20, true);
+            await CompareDigests(store, stamp, status.Store, [HashRange.Full, .. StoreUniverse.Ranges]);
         }
     }
 
