@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using Miroir.Chaos.Report;
 using Miroir.Simulation.Chaos;
 
 namespace Miroir.Chaos.Scenarios;
@@ -21,6 +22,8 @@ internal static class ChaosCommand
             Console.Error.WriteLine(e.Message);
             return 2;
         }
+        if (options is { IsReport: true, Scenarios.Count: 0, IsLossTable: false })
+            return ReportCommand.Run();
 #if !MUTANTS
         Console.Error.WriteLine("chaos needs the test build (Debug), where faults can be seeded");
         return 2;
@@ -52,6 +55,8 @@ internal static class ChaosCommand
             Console.WriteLine("stopped");
             return 130;
         }
+        if (options.IsReport && ReportCommand.Run() is not 0 and var failed)
+            return failed;
         return isRight ? 0 : 1;
 #endif
     }
@@ -59,21 +64,32 @@ internal static class ChaosCommand
     private static async Task<bool> LossesAsync(ChaosOptions options, CancellationToken cancel)
     {
         List<LossRow> rows = [];
+        var areFine = true;
         Console.WriteLine(LossRow.Header);
         foreach (var (antiEntropy, delta) in ChaosScenarios.LossCells)
         foreach (var rate in ChaosScenarios.LossRates)
         {
             var scenario = ChaosScenarios.LossCell(antiEntropy, delta, rate).AtMost(options.Size);
             await using var folder = new ScenarioFolder($"loss-{rate}", options.IsKept);
-            var (row, runs) = await LossAsync(scenario, rate, folder, options, cancel);
-            rows.Add(row);
-            Console.WriteLine(row);
-            foreach (var complaint in runs.SelectMany(run => run.World.Complaints))
-                Console.WriteLine($"       {complaint}");
-            folder.IsFine = row.Wrong == "" && runs.All(run => run.World.Complaints.Count == 0);
+            try
+            {
+                var (row, runs) = await LossAsync(scenario, rate, folder, options, cancel);
+                rows.Add(row);
+                Console.WriteLine(row);
+                List<string> complaints = [.. runs.SelectMany(run => run.World.Complaints)];
+                complaints.ForEach(complaint => Console.WriteLine($"       {complaint}"));
+                folder.IsFine = row.Wrong == "" && complaints.Count == 0;
+            }
+            catch (Exception e) when (!cancel.IsCancellationRequested)
+            {
+                Console.WriteLine($"{scenario.About}, anti-entropy {antiEntropy}, delta pass {delta}: {e}");
+            }
+            if (!folder.IsFine)
+                Console.WriteLine($"       logs and files are in {folder.Path}");
+            areFine &= folder.IsFine;
         }
         new ChaosArtifact { LossTable = rows }.Write(Results);
-        return rows.TrueForAll(row => row.Wrong == "");
+        return areFine;
     }
 
     /// <summary>

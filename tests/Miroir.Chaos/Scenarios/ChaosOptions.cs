@@ -7,12 +7,12 @@ namespace Miroir.Chaos.Scenarios;
 internal sealed record ChaosOptions
 {
     public const string Usage = """
-        usage: chaos [NAME...]      the named scenarios with real processes; without a name all of them
+        usage: chaos [NAME...]      the named scenarios with real processes; `all`, and no name, is all of them
                chaos --loss-table   what is missed with and without anti-entropy and delta pass
                chaos --report       docs/chaos_testing_report.md, from what runs left in artifacts/
-          --size N     documents, and writes, of a scenario at most (default 2,000)
+          --size N     documents, and writes, of a scenario at most (default 5,000)
           --full       as many as they are to have
-          --report     with names: run them, then write the report
+          --report     behind names or --loss-table: run them, then write the report
           --keep       leave the files of what went right, too
         """;
 
@@ -21,7 +21,7 @@ internal sealed record ChaosOptions
     public bool IsReport { get; private init; }
 
     /// <summary>Documents, and writes, of a scenario at most.</summary>
-    public int Size { get; private init; } = 2_000;
+    public int Size { get; private init; } = 5_000;
     public bool IsFull => Size == int.MaxValue;
     public bool IsKept { get; private init; }
 

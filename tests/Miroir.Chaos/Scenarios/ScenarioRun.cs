@@ -141,6 +141,11 @@ internal sealed class ScenarioRun : IAsyncDisposable
     {
         if (World.Seen.Count != _scenario.Indexes)
             World.Complaints.Add($"{World.Seen.Count} migrations were seen, {_scenario.Indexes} were started");
+        if (
+            _scenario.Indexes > 1
+            && World.Seen.Values.Max(v => v.StartedAtUnixMs) >= World.Seen.Values.Min(v => v.FinishedAtUnixMs)
+        )
+            World.Complaints.Add("the migrations ran one after the other");
         foreach (var view in World.Seen.Values)
         {
             var missed = ChaosScenarios.Phases.Except(view.Timeline.Select(step => step.Phase)).ToList();
