@@ -15,7 +15,7 @@ type DivergenceCounts = {
     Corrupt: int64
     /// Was different at first sight, and equal at the second: a write on its way.
     InFlight: int64
-    /// Changed between each two looks: could not be judged.
+    /// Was written between two looks, and had to be looked at once more.
     Hot: int64
 } with
 
@@ -26,6 +26,15 @@ type DivergenceCounts = {
         Corrupt = 0L
         InFlight = 0L
         Hot = 0L
+    }
+
+    member this.Plus(other: DivergenceCounts) = {
+        Missing = this.Missing + other.Missing
+        Stale = this.Stale + other.Stale
+        LacksTombstone = this.LacksTombstone + other.LacksTombstone
+        Corrupt = this.Corrupt + other.Corrupt
+        InFlight = this.InFlight + other.InFlight
+        Hot = this.Hot + other.Hot
     }
 
     /// Without what was only on its way.
@@ -54,7 +63,7 @@ type ShardPassView = {
     Shard: int
     /// Replicas that were compared.
     Copies: int
-    /// InSync, Divergent, Repaired, Unjudged or Failed.
+    /// InSync, Divergent, Repaired or Failed (a replica could not be compared; `Problem` says why).
     State: string
     /// Entries of the shard, tombstones included; -1 unknown.
     Entries: int64
@@ -81,7 +90,7 @@ type PassView = {
     /// Grows with each pass.
     Id: int64
     Index: string
-    /// verify, run, dry-run, apply, scheduled, migration or scrub.
+    /// verify, run, dry-run, apply, scheduled, migration, rebuild or scrub.
     Kind: string
     /// Running, Done or Failed.
     Status: string

@@ -1,6 +1,7 @@
 using Miroir.Core;
 using Miroir.Core.Cutover;
 using Miroir.Ports;
+using Miroir.Runtime.Coordination;
 using Miroir.Simulation.Kernel;
 
 namespace Miroir.Simulation.Network;
@@ -209,6 +210,13 @@ public sealed class SimCoordinator(SimNetwork network, SimProcess from) : ICoord
     /// <summary>An operator's command. It is sent once.</summary>
     public Task<T> Admin<T>(string what, Func<IAdmin, CancellationToken, Task<T>> ask, CancellationToken cancel) =>
         network.Call(from, Name, what, false, (service, limit) => ask((IAdmin)service, limit), cancel);
+
+    /// <summary>An operator's word to anti-entropy. It is sent once.</summary>
+    public Task<T> AntiEntropy<T>(
+        string what,
+        Func<IAntiEntropy, CancellationToken, Task<T>> ask,
+        CancellationToken cancel
+    ) => network.Call(from, Name, what, false, (service, limit) => ask(((Coordinator)service).AntiEntropy, limit), cancel);
 
     private Task<T> Call<T>(
         string what,
