@@ -205,12 +205,7 @@ public sealed class AntiEntropyService : IAntiEntropy
     }
 
     /// <summary>Null: too many run.</summary>
-    private PassRun? Begin(
-        string index,
-        string kind,
-        IReadOnlyList<ShardId> shards,
-        IReadOnlyList<DivergenceView> plan
-    )
+    private PassRun? Begin(string index, string kind, IReadOnlyList<ShardId> shards, IReadOnlyList<DivergenceView> plan)
     {
         PassRun run;
         lock (_lock)
@@ -229,10 +224,7 @@ public sealed class AntiEntropyService : IAntiEntropy
 
     private async Task RunAsync(PassRun run)
     {
-        await run.RunAsync(
-            report => _passes.CertifyAsync(report, _world.NowUnixMs, _stop.Token),
-            _stop.Token
-        );
+        await run.RunAsync(report => _passes.CertifyAsync(report, _world.NowUnixMs, _stop.Token), _stop.Token);
         var view = run.View();
         lock (_lock)
         {
@@ -285,7 +277,8 @@ public sealed class AntiEntropyService : IAntiEntropy
 
     private void Tick()
     {
-        foreach (var index in _migrations.IndexesThatWait())
+        // Without auto_repair an operator says when: 'anti-entropy run'.
+        foreach (var index in _options.AutoRepair ? _migrations.IndexesThatWait() : [])
             BeginOnce(index, PassKind.Migration, [.. ShardsOf(index)]);
         var ended = _running.Except(_migrations.RunningIds()).ToList();
         _running.UnionWith(_migrations.RunningIds());

@@ -20,7 +20,7 @@ public sealed record EntropyOptions
     /// <summary>Entries of a page (`fingerprint_batch_size`).</summary>
     public int BatchEntries { get; init; } = 1000;
 
-    /// <summary>False: scheduled passes report only.</summary>
+    /// <summary>False: scheduled passes report only, and migrations wait for their certificates until an operator asks for a run.</summary>
     public bool AutoRepair { get; init; } = true;
 
     /// <summary>A differing range in which no replica has more entries is merged at once, not descended into.</summary>

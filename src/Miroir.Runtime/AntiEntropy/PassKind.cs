@@ -31,5 +31,5 @@ internal static class PassKind
     public static bool IsForOperators(string kind) => kind is Verify or Run or DryRun or Scrub;
 
     public static bool Repairs(string kind, EntropyOptions options) =>
-        kind is Run or Apply or Scrub or Migration or Rebuild || (kind == Scheduled && options.AutoRepair);
+        kind is Run or Apply or Scrub or Rebuild || (kind is Scheduled or Migration && options.AutoRepair);
 }

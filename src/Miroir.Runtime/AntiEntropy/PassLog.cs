@@ -13,7 +13,8 @@ internal sealed class PassLog(Catalog catalog, EntropyOptions options, Action<st
     private const int MaxStoredDocuments = 100;
 
     /// <summary>Newest last.</summary>
-    public PassView[] All() => [.. catalog.RecordsOf(CatalogKeys.Passes).Select(record => Parse(record.Value)).OfType<PassView>()];
+    public PassView[] All() =>
+        [.. catalog.RecordsOf(CatalogKeys.Passes).Select(record => Parse(record.Value)).OfType<PassView>()];
 
     /// <summary>The number of the next pass.</summary>
     public long NextId()

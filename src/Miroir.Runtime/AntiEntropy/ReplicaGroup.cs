@@ -115,11 +115,7 @@ internal sealed class ReplicaGroup(
                 {
                     case DigestReply.Digests { Item: var answer }:
                         Hold(member, answer);
-                        await meter.TakeAsync(
-                            PassMeter.BytesOf(answer.Digests),
-                            time.GetElapsedTime(started),
-                            cancel
-                        );
+                        await meter.TakeAsync(PassMeter.BytesOf(answer.Digests), time.GetElapsedTime(started), cancel);
                         return answer.Digests.Length == ranges.Length
                             ? answer.Digests
                             : throw new PassEndedException(

@@ -55,7 +55,11 @@ internal sealed class ShardMending(
     )
     {
         var current = world.RouteOf(proven.Shard);
-        if (current is null || current.Epoch != proven.Epoch || proven.OwnerReplicas.Any(r => !incarnations.ContainsKey(r)))
+        if (
+            current is null
+            || current.Epoch != proven.Epoch
+            || proven.OwnerReplicas.Any(r => !incarnations.ContainsKey(r))
+        )
             return 0;
         if (await renewTerm(proven.Shard, cancel) is not { } route)
             return 0;
@@ -199,7 +203,9 @@ internal sealed class ShardMending(
         );
         try
         {
-            await foreach (var reply in world.Node(owners[lost].Node).Reconcile(command, cancel).WithCancellation(cancel))
+            await foreach (
+                var reply in world.Node(owners[lost].Node).Reconcile(command, cancel).WithCancellation(cancel)
+            )
             {
                 if (reply is ReconcileReply.Progress { Item: var progress })
                 {

@@ -52,7 +52,9 @@ internal sealed class ShardPass(
     private Route Route() =>
         world.RouteOf(report.Shard) is { Stage.IsRetired: false } route
             ? route
-            : throw new PassEndedException("the shard has no route in force any more: its successors are to be compared");
+            : throw new PassEndedException(
+                "the shard has no route in force any more: its successors are to be compared"
+            );
 
     /// <summary>
     /// What tombstones may go below, once this pass has proven that every replica has them: the beginning of a new term,
@@ -188,8 +190,10 @@ internal sealed class ShardPass(
             .. plan.Select(document => Key.Parse(document.Key))
                 .Where(key => key.IsOk)
                 .Select(key => key.ResultValue)
-                .Where(key => world.Table.Resolve(report.Shard.Index, key.Hash) is { IsValueSome: true, Value: var at }
-                    && at.Shard.Equals(report.Shard)),
+                .Where(key =>
+                    world.Table.Resolve(report.Shard.Index, key.Hash) is { IsValueSome: true, Value: var at }
+                    && at.Shard.Equals(report.Shard)
+                ),
         ];
         var seen = await group.LookAsync(keys);
         return

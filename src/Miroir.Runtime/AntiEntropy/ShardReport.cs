@@ -57,7 +57,8 @@ internal sealed class ShardReport(ShardId shard, int maxNamed)
     {
         var seen = difference.Seen;
         string Held(int i) => seen.Held(i) is { } entry ? $"{entry.Version}" : "-";
-        int[] lacking = difference.Kind == DifferenceKind.Corrupt ? [.. Enumerable.Range(0, seen.Replicas)] : seen.Lacking(floor);
+        int[] lacking =
+            difference.Kind == DifferenceKind.Corrupt ? [.. Enumerable.Range(0, seen.Replicas)] : seen.Lacking(floor);
         return new DivergenceView(
             $"{seen.Key}",
             shard.Generation,

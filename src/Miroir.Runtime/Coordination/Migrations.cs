@@ -53,9 +53,7 @@ internal sealed class Migrations(Catalog catalog, IWorld world, CoordinatorOptio
     public IReadOnlyList<string> IndexesThatWait() =>
         [
             .. Running
-                .Where(r =>
-                    r.State.Moves.Any(m => m.Step.IsHolding && m.Certificates.Length < m.Targets.Length)
-                )
+                .Where(r => r.State.Moves.Any(m => m.Step.IsHolding && m.Certificates.Length < m.Targets.Length))
                 .Select(r => r.State.Plan.Index.Uid),
         ];
 

@@ -6,12 +6,14 @@ namespace Miroir.Simulation.Chaos;
 /// <param name="MissingConfirmed">The same of confirmed reads; -1: not read, so that they could put nothing back.</param>
 /// <param name="Lost">That are lost, stale or resurrected once all is over.</param>
 /// <param name="IsSourceKept">Whether the old node still had everything half a minute after the last shard had switched.</param>
+/// <param name="MissingAfterPass">That any read shows older, or not, after a pass of anti-entropy; -1: there was none.</param>
 public sealed record LossCount(
     long Documents,
     long MissingEventual,
     long MissingConfirmed,
     long Lost,
-    bool IsSourceKept
+    bool IsSourceKept,
+    long MissingAfterPass = -1
 );
 
 /// <summary>A row of the loss table.</summary>
@@ -20,6 +22,7 @@ public sealed record LossCount(
 /// <param name="RatePercent">Of the puts on the new node.</param>
 /// <param name="Documents">In all runs of the row together, as the counts behind it.</param>
 /// <param name="SourceKept">Whether every run still had the source half a minute after all had switched.</param>
+/// <param name="MissingAfterPass">-1: there was no pass, since none was needed.</param>
 public sealed record LossRow(
     string AntiEntropy,
     string Delta,
@@ -29,10 +32,12 @@ public sealed record LossRow(
     long MissingEventual,
     long MissingConfirmed,
     long Lost,
-    bool SourceKept
+    bool SourceKept,
+    long MissingAfterPass
 )
 {
-    public const string Header = "anti-entropy delta     rate  documents   eventual  confirmed   lost  source";
+    public const string Header =
+        "anti-entropy delta     rate  documents   eventual  confirmed after pass   lost  source";
 
     /// <summary>Of one seed: what was left after a run of its own, and what confirmed reads saw in another.</summary>
     public static LossRow Of(ChaosScenario scenario, int ratePercent, LossCount left, LossCount read) =>
@@ -45,7 +50,8 @@ public sealed record LossRow(
             left.MissingEventual,
             read.MissingConfirmed,
             left.Lost,
-            left.IsSourceKept && read.IsSourceKept
+            left.IsSourceKept && read.IsSourceKept,
+            left.MissingAfterPass < 0 ? -1 : left.MissingAfterPass + Math.Max(0, read.MissingAfterPass)
         );
 
     public LossRow Plus(LossRow other) =>
@@ -57,6 +63,8 @@ public sealed record LossRow(
             MissingConfirmed = MissingConfirmed + other.MissingConfirmed,
             Lost = Lost + other.Lost,
             SourceKept = SourceKept && other.SourceKept,
+            MissingAfterPass =
+                MissingAfterPass < 0 ? other.MissingAfterPass : MissingAfterPass + Math.Max(0, other.MissingAfterPass),
         };
 
     /// <summary>"" where the row is as it has to be.</summary>
@@ -67,6 +75,7 @@ public sealed record LossRow(
             { Delta: "on", MissingEventual: > 0 } => "an eventual read missed something behind a delta pass",
             { Delta: "skipped", MissingEventual: 0 } => "nothing was missed: the failures did not matter",
             { Delta: "skipped", AntiEntropy: "on", SourceKept: false } => "the source was not kept",
+            { MissingAfterPass: > 0 } => "something was still missing after the pass",
             { Delta: "skipped", AntiEntropy: "off", Lost: 0 } => "nothing was lost without either",
             { Delta: "skipped", AntiEntropy: "off" } => "",
             { Lost: > 0 } => "something was lost",
@@ -74,5 +83,5 @@ public sealed record LossRow(
         };
 
     public override string ToString() =>
-        $"{AntiEntropy, -12} {Delta, -8} {RatePercent, 4}% {Documents, 10} {MissingEventual, 10} {MissingConfirmed, 10} {Lost, 6}  {(SourceKept ? "kept" : ""), -6} {Wrong}";
+        $"{AntiEntropy, -12} {Delta, -8} {RatePercent, 4}% {Documents, 10} {MissingEventual, 10} {MissingConfirmed, 10} {(MissingAfterPass < 0 ? "" : $"{MissingAfterPass}"), 10} {Lost, 6}  {(SourceKept ? "kept" : ""), -6} {Wrong}";
 }

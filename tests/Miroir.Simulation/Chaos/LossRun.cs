@@ -68,14 +68,28 @@ public sealed class LossRun
             await _world.Operator.Rest(RetainMs + KeptForMs);
             var views = await _world.Operator.ViewsAsync();
             _count = _count with { IsSourceKept = views is [var view] && view.Shards.All(HasSwitched) };
-            await _world.Operator.RevertAsync();
+            await PassAsync();
         }
-        else
-        {
-            await run.UntilAsync("the migration has ended", view => view.FinishedAtUnixMs != 0);
-        }
+        await run.UntilAsync("the migration has ended", view => view.FinishedAtUnixMs != 0);
         await run.FinishAsync();
         _count = _count with { Lost = _world.WrongDocuments };
+    }
+
+    /// <summary>Anti-entropy, at last: it repairs the targets and certifies them, and only then does the source go.</summary>
+    private async Task PassAsync()
+    {
+        var index = _world.Indexes[0];
+        var newest = Final.Newest(index.Uid, _world.Cluster);
+        if (await _world.Operator.PassAsync(index.Uid, "run") is not { Status: "Done" } pass)
+        {
+            _world.Findings.Add("wedged", "the pass of anti-entropy did not end");
+            return;
+        }
+        foreach (var shard in pass.Shards.Where(shard => shard.Problem != ""))
+        {
+            _world.Findings.Add("wedged", $"shard {shard.Shard} was not compared: {shard.Problem}");
+        }
+        _count = _count with { MissingAfterPass = await MissingAsync(index, newest, Consistency.Eventual) };
     }
 
     private async Task ReadAllAsync()

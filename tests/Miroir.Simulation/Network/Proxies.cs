@@ -216,7 +216,15 @@ public sealed class SimCoordinator(SimNetwork network, SimProcess from) : ICoord
         string what,
         Func<IAntiEntropy, CancellationToken, Task<T>> ask,
         CancellationToken cancel
-    ) => network.Call(from, Name, what, false, (service, limit) => ask(((Coordinator)service).AntiEntropy, limit), cancel);
+    ) =>
+        network.Call(
+            from,
+            Name,
+            what,
+            false,
+            (service, limit) => ask(((Coordinator)service).AntiEntropy, limit),
+            cancel
+        );
 
     private Task<T> Call<T>(
         string what,

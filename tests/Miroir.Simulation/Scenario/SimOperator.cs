@@ -112,7 +112,10 @@ public sealed class SimOperator(SimKernel kernel, SimNetwork network, SimProcess
         {
             if (pass.FinishedAtUnixMs != 0)
             {
-                kernel.Tell("operator", $"{kind} of {index}: {pass.Divergences.Divergences} divergences, {pass.Repaired} repaired");
+                kernel.Tell(
+                    "operator",
+                    $"{kind} of {index}: {pass.Divergences.Divergences} divergences, {pass.Repaired} repaired"
+                );
                 return pass;
             }
             await Rest(200);
@@ -195,6 +198,10 @@ public sealed class SimOperator(SimKernel kernel, SimNetwork network, SimProcess
         {
             var throttle = kernel.Pick([0, 10, 1_000]);
             await Order("set", (admin, cancel) => admin.Set(selector, throttle, kernel.Pick([-1, 200]), cancel));
+        }
+        else if (drawn is > 0.9 and < 0.93)
+        {
+            await PassAsync(view.Index, kernel.Pick(["verify", "run", "run", "scrub"]));
         }
         else if (view.Status == "Paused")
         {
