@@ -1,9 +1,9 @@
 using System.Globalization;
-using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Miroir.Chaos.Scenarios;
 using Miroir.Simulation.Chaos;
+using static Miroir.Chaos.Report.ReportText;
 
 namespace Miroir.Chaos.Report;
 
@@ -11,7 +11,8 @@ namespace Miroir.Chaos.Report;
 internal sealed class ReportDocument
 {
     private const string Build = "dotnet fsi build.fsx";
-    private readonly StringBuilder _text = new();
+    private const string NotRun = "not run";
+    private readonly ReportText _text = new();
 
     public static string Of(ReportInputs inputs, string commit)
     {
@@ -26,17 +27,13 @@ internal sealed class ReportDocument
         return document._text.ToString();
     }
 
-    private void Say(string line = "") => _text.Append(line).Append('\n');
-
     private void Head(ReportInputs inputs, string commit)
     {
-        Say("# Chaos testing report");
-        Say();
-        Say(
+        _text.Say("# Chaos testing report");
+        _text.Say(
             $"Written at commit {commit} by `{Build} chaos --report`, from what the commands below left in `artifacts/`. No number in it is typed by hand. [cutover.md](cutover.md) says what is claimed and why; [explorer.md](explorer.md) and [simulator.md](simulator.md) describe two of the layers."
         );
-        Say();
-        Table(
+        _text.Table(
             ["layer", "command", "at commit"],
             0,
             [
@@ -57,26 +54,21 @@ internal sealed class ReportDocument
         );
     }
 
-    private const string NotRun = "not run";
-
     private static string CommitOf(JsonObject? run, bool isThere = false) =>
         run is null && !isThere ? NotRun : Text(run?["commit"], "not noted");
 
     private void Real(ChaosArtifact? real)
     {
-        Say("## The named scenarios with real processes");
-        Say();
-        Say(
+        _text.Say("## The named scenarios with real processes");
+        _text.Say(
             "Nodes, a coordinator and a router are processes of their own with SQLite files. They are the shipped programs, but for the new node, which can be told which puts to refuse, and the coordinator where it is to kill itself or to run with a seeded fault. Documents are inserted, replaced, merged and deleted throughout; every operation of every client is in a history, which is checked for linearizability together with a read of every document and a dump of every file."
         );
-        Say();
         if (real is null or { Scenarios.Count: 0 })
         {
-            Say(NotRun);
-            Say();
+            _text.Say(NotRun);
             return;
         }
-        Table(
+        _text.Table(
             [
                 "scenario",
                 "writes while both nodes take them (in full)",
@@ -105,25 +97,20 @@ internal sealed class ReportDocument
             ]
         );
         var missing = ChaosScenarios.All.Count - real.Scenarios.Count;
-        Say(
+        _text.Say(
             $"{Number(real.Scenarios.Count(r => r.IsRight))} of {Number(ChaosScenarios.All.Count)} right{(missing > 0 ? $", {Number(missing)} not run" : "")}; {Number(real.Scenarios.Sum(r => r.Operations))} operations checked, {Number(real.Scenarios.Sum(r => r.AcknowledgedWrites))} writes acknowledged to clients."
         );
-        Say();
     }
 
     private void LossTables(ReportInputs inputs)
     {
-        Say("## The loss tables");
-        Say();
-        Say(
+        _text.Say("## The loss tables");
+        _text.Say(
             "What the cutover misses while anti-entropy is on or off and the delta pass there or skipped, with puts failing evenly on the new node. Missing: what an eventual (confirmed) read shows older than it is, not at all, or not as deleted, right after the last shard has switched. Lost: lost, stale or resurrected once all is over. The combination without both is refused; it was measured with that rule taken out, in the test build."
         );
-        Say();
-        Say("Real processes:");
-        Say();
+        _text.Say("Real processes:");
         Losses(inputs.Real?.LossTable ?? []);
-        Say("Simulator:");
-        Say();
+        _text.Say("Simulator:");
         Losses(inputs.Simulation?["lossTable"].Deserialize<LossRow[]>(ChaosArtifact.Shape) ?? []);
     }
 
@@ -131,11 +118,10 @@ internal sealed class ReportDocument
     {
         if (rows.Count == 0)
         {
-            Say(NotRun);
-            Say();
+            _text.Say(NotRun);
             return;
         }
-        Table(
+        _text.Table(
             [
                 "anti-entropy",
                 "delta pass",
@@ -169,35 +155,29 @@ internal sealed class ReportDocument
 
     private void Simulator(JsonObject? run)
     {
-        Say("## The simulator");
-        Say();
+        _text.Say("## The simulator");
         if (run is null)
         {
-            Say(NotRun);
-            Say();
+            _text.Say(NotRun);
             return;
         }
         if (Count(run["seeds"]) > 0)
         {
             var migrations = run["migrations"];
-            Say(
+            _text.Say(
                 $"{Number(run["seeds"])} seeds, {Number(run["operations"])} operations checked, {Number(run["acknowledged"])} writes acknowledged, {Text(run["virtualMinutes"], "0")} virtual minutes; {Number(migrations?["complete"])} migrations complete, {Number(migrations?["aborted"])} aborted, {Number(migrations?["fellBack"])} shards fell back, {Number(migrations?["deltaCopied"])} documents copied by delta passes; {Number(run["seedsPerHour"])} seeds per hour. Found: {Counts(run["findings"])}. Wrong seeds: {Number(run["wrongSeeds"]?.AsArray().Count ?? 0)}."
             );
-            Say();
-            Say($"Faults that happened: {Counts(run["faults"])}.");
+            _text.Say($"Faults that happened: {Counts(run["faults"])}.");
         }
         else
-            Say($"Seeds: {NotRun}.");
-        Say();
-        Say("### The named scenarios in the simulator");
-        Say();
+            _text.Say($"Seeds: {NotRun}.");
+        _text.Say("### The named scenarios in the simulator");
         if (run["scenarios"] is not JsonArray { Count: > 0 } scenarios)
         {
-            Say(NotRun);
-            Say();
+            _text.Say(NotRun);
             return;
         }
-        Table(
+        _text.Table(
             ["scenario", "seeds", "operations", "what happened", "verdict"],
             0,
             [
@@ -218,19 +198,16 @@ internal sealed class ReportDocument
 
     private void Explorer(JsonObject? run, string mode)
     {
-        Say($"## The explorer{(mode == "" ? "" : ", large")}");
-        Say();
+        _text.Say($"## The explorer{(mode == "" ? "" : ", large")}");
         if (run is null)
         {
-            Say(NotRun);
-            Say();
+            _text.Say(NotRun);
             return;
         }
-        Say(
+        _text.Say(
             $"`{Build} explore {mode}`: {Number(run["states"])} states in {Seconds(run["seconds"])} s; {(Flag(run["isExhausted"]) ? "all of them within the bounds" : "not all configurations to their end")}. Never reached: {List(run["never"])}."
         );
-        Say();
-        Table(
+        _text.Table(
             ["configuration", "bounds", "states", "steps", "depth", "s", "end", "broken"],
             0,
             [
@@ -253,19 +230,16 @@ internal sealed class ReportDocument
 
     private void Mutants(JsonNode? run)
     {
-        Say("## Faults seeded into the protocol");
-        Say();
+        _text.Say("## Faults seeded into the protocol");
         if ((run as JsonArray ?? run?["mutants"] as JsonArray) is not { Count: > 0 } mutants)
         {
-            Say(NotRun);
-            Say();
+            _text.Say(NotRun);
             return;
         }
-        Say(
+        _text.Say(
             $"{Number(mutants.Count)} faults: {Number(mutants.Count(m => Flag(m!["killed"])))} found, {Number(mutants.Count(m => !Flag(m!["killed"])))} not."
         );
-        Say();
-        Table(
+        _text.Table(
             ["fault", "layer", "found by", "s", "how, or why not"],
             0,
             [
@@ -282,38 +256,4 @@ internal sealed class ReportDocument
             ]
         );
     }
-
-    private void Table(string[] headers, int numbersFrom, IReadOnlyList<string[]> rows)
-    {
-        Say($"| {string.Join(" | ", headers)} |");
-        Say($"| {string.Join(" | ", headers.Select((_, i) => numbersFrom > 0 && i >= numbersFrom ? "--:" : "---"))} |");
-        foreach (var row in rows)
-            Say($"| {string.Join(" | ", row.Select(Cell))} |");
-        Say();
-    }
-
-    private static string Cell(string text) =>
-        text.Replace("|", "\\|", StringComparison.Ordinal).ReplaceLineEndings(" ");
-
-    private static string Number(long value) => ScenarioResult.Number(value);
-
-    private static string Number(JsonNode? node) => Number(Count(node));
-
-    private static long Count(JsonNode? node) => node is null ? 0 : (long)node.GetValue<double>();
-
-    private static bool Flag(JsonNode? node) => node?.GetValue<bool>() ?? false;
-
-    private static string Seconds(JsonNode? node) =>
-        node is null ? "" : node.GetValue<double>().ToString("F1", CultureInfo.InvariantCulture);
-
-    private static string Text(JsonNode? node, string otherwise) => node?.ToString() ?? otherwise;
-
-    private static string List(JsonNode? node) =>
-        node is JsonArray { Count: > 0 } items ? string.Join(", ", items.Select(i => i!.ToString())) : "nothing";
-
-    /// <summary>"3 this, 4 that", of an object whose fields are counts.</summary>
-    private static string Counts(JsonNode? node) =>
-        node is JsonObject { Count: > 0 } counts
-            ? string.Join(", ", counts.Select(c => $"{Number(c.Value)} {c.Key}"))
-            : "nothing";
 }
