@@ -228,6 +228,7 @@ internal sealed class ShardPump(ShardFile file, ShardFiles files, WorkerThreads 
         }
         catch (Exception e) when (e is SqliteException or ShardFileException)
         {
+            files.Report(file, e);
             _gates.Clear();
             return e;
         }
@@ -254,6 +255,7 @@ internal sealed class ShardPump(ShardFile file, ShardFiles files, WorkerThreads 
                 // The first failure is the one to report; the next BEGIN fails where the transaction lingers.
             }
 
+            files.Report(file, e);
             // A commit that failed for lack of space wrote no commit mark. After any other failure of the commit
             // itself a recovery might still find it.
             if (isCommitting && e is not SqliteException { IsFull: true })

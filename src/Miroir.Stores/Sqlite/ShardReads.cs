@@ -55,6 +55,13 @@ internal static class ShardReads
             ) ?? StaleOr(ScanReply.ScanNotServing);
     }
 
+    /// <summary>Past the barrier: nobody but the one who fills the store asks.</summary>
+    public static ScanReply ScanFilling(ShardFiles files, ScanCommand command) =>
+        files.TryGet(command.Store, out var file) && file.Health == StoreHealth.Filling
+            ? On(files, file, reader => ScanReply.NewPage(reader.Page(command)), ScanReply.NewScanRefused)
+                ?? ScanReply.ScanNotServing
+            : ScanReply.ScanNotServing;
+
     public static DigestReply Digests(ShardFiles files, DigestCommand command, RouteBarrier barrier)
     {
         DigestReply StaleOr(Func<DigestReply> other) =>
@@ -115,35 +122,42 @@ internal static class ShardReads
             .ThenBy(file => file.Registration.Store.Shard);
         foreach (var file in ordered)
         {
-            if (!files.TryEnter(file))
-                continue;
-            try
+            ShardCounts? counts = null;
+            if (files.TryEnter(file))
             {
-                var store = file.Registration;
-                var counts = file.Counts ?? CountsOf(files, file);
-                statuses.Add(
-                    new StoreStatus(
-                        store.Store,
-                        store.Range,
-                        store.Incarnation,
-                        store.Migration,
-                        store.Attempt,
-                        counts.Documents,
-                        counts.Tombstones,
-                        file.Bytes(),
-                        file.FailedPuts,
-                        StoreHealth.Serving
-                    )
-                );
+                try
+                {
+                    counts = file.Counts ?? CountsOf(files, file);
+                }
+                finally
+                {
+                    files.Exit(file);
+                }
             }
-            finally
-            {
-                files.Exit(file);
-            }
+
+            // It may have been found out just now.
+            if (file.Health == StoreHealth.Quarantined)
+                statuses.Add(StatusOf(file, default, 0));
+            else if (counts is { } known)
+                statuses.Add(StatusOf(file, known, file.Bytes()));
         }
 
         return [.. statuses];
     }
+
+    private static StoreStatus StatusOf(ShardFile file, ShardCounts counts, long bytes) =>
+        new(
+            file.Registration.Store,
+            file.Registration.Range,
+            file.Registration.Incarnation,
+            file.Registration.Migration,
+            file.Registration.Attempt,
+            counts.Documents,
+            counts.Tombstones,
+            bytes,
+            file.FailedPuts,
+            file.Health
+        );
 
     private static void ReadFrom(
         ShardFiles files,
@@ -234,6 +248,7 @@ internal static class ShardReads
         catch (Exception e) when (e is SqliteException or ShardFileException)
         {
             // Those who read or write it are told; here the store is listed all the same.
+            files.Report(file, e);
             return default;
         }
     }
@@ -252,6 +267,7 @@ internal static class ShardReads
         }
         catch (Exception e) when (e is SqliteException or ShardFileException)
         {
+            files.Report(file, e);
             return refused(Refusals.Of(e));
         }
         finally

@@ -31,6 +31,8 @@ internal static class ShardSchema
         INSERT INTO counters VALUES(1, 0, 0, 0);
         """;
 
+    private const string Session = "session";
+
     public static long ToStored(ulong hash) => unchecked((long)(hash ^ (1UL << 63)));
 
     public static ulong FromStored(long hash) => unchecked((ulong)hash ^ (1UL << 63));
@@ -55,15 +57,17 @@ internal static class ShardSchema
             Add("migration", $"{store.Migration}");
             Add("attempt", $"{store.Attempt}");
             Add("made_epoch", $"{store.MadeEpoch}");
+            // There from the beginning, so that stamping a full file takes no page.
+            Add(Session, $"{Guid.Empty:D}");
         }
 
         database.Commit();
     }
 
-    /// <summary>Refuses a file of a newer build, and one that is not the registered store's.</summary>
+    /// <summary>Refuses a file of a newer build, one that is not the registered store's, and an older copy of it.</summary>
     /// <exception cref="ShardFileException">A newer build's; it says what to do.</exception>
-    /// <exception cref="DamagedFileException">No shard file, or another store's.</exception>
-    public static void Check(Database database, StoreRegistration store)
+    /// <exception cref="DamagedFileException">No shard file, another store's, or an older copy.</exception>
+    public static void Check(Database database, StoreRegistration store, Sessions sessions)
     {
         var format = FormatOf(database);
         if (format > Format)
@@ -75,6 +79,12 @@ internal static class ShardSchema
             throw new DamagedFileException(
                 $"'{database.File}' is incarnation '{incarnation}' of a store; the node registered {store.Incarnation:D}: "
                     + "it was put there from elsewhere. Have the store rebuilt from its other replicas."
+            );
+        var session = SessionOf(database);
+        if (!sessions.Accepts(store.Store, session))
+            throw new DamagedFileException(
+                $"'{database.File}' carries the stamp {session:D}, which is not the one it was given last: it is an older "
+                    + "copy, and lacks what was written since. Have the store rebuilt from its other replicas."
             );
     }
 
@@ -97,6 +107,15 @@ internal static class ShardSchema
         }
     }
 
+    /// <summary>The stamp that the file carries; Guid.Empty: none yet. See <see cref="Sessions"/>.</summary>
+    public static Guid SessionOf(Database database) =>
+        Meta(database, Session) is not { } stored ? Guid.Empty
+        : Guid.TryParseExact(stored, "D", out var session) ? session
+        : throw new DamagedFileException($"'{database.File}' carries the stamp '{stored}', which is none.");
+
+    /// <summary>In a transaction of the caller's.</summary>
+    public static void SetSession(Database database, Guid session) => SetMeta(database, Session, $"{session:D}");
+
     public static string? Meta(Database database, string name)
     {
         using var select = database.Prepare("SELECT value FROM meta WHERE name = ?1");
@@ -112,6 +131,9 @@ internal static class ShardSchema
 
     private static long FormatOf(Database database)
     {
+        // A file that was emptied is a database too.
+        if (database.QueryInt64("SELECT count(*) FROM sqlite_schema WHERE name = 'meta'") == 0)
+            throw new DamagedFileException($"'{database.File}' is no shard file: it has no table 'meta'.");
         var format = Meta(database, "format");
         return long.TryParse(format, NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number > 0
             ? number

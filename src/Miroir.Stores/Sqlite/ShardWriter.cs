@@ -32,14 +32,20 @@ internal sealed class ShardWriter : IDisposable
     private long _committedNextBody;
     private ShardCounts _counts;
 
-    public ShardWriter(string path, StoreRegistration store, SqliteNodeStoreOptions options, int cacheKiB)
+    public ShardWriter(
+        string path,
+        StoreRegistration store,
+        SqliteNodeStoreOptions options,
+        Sessions sessions,
+        int cacheKiB
+    )
     {
         _database = Database.Open(path, options.Writer(DatabaseAccess.Existing, cacheKiB));
         _cacheKiB = cacheKiB;
         try
         {
             _database.MakeLogDurable();
-            ShardSchema.Check(_database, store);
+            ShardSchema.Check(_database, store, sessions);
             ShardSchema.Upgrade(_database);
             // A group is bounded: better to keep it in memory than to write its pages twice.
             _database.Execute("PRAGMA cache_spill = OFF");
@@ -77,6 +83,11 @@ internal sealed class ShardWriter : IDisposable
             Counts = _counts = new(counters.Int64(0), counters.Int64(1), counters.Int64(2));
             _nextBody = _committedNextBody = (_database.QueryInt64("SELECT max(id) FROM bodies") ?? 0) + 1;
         }
+        catch (SqliteException e) when (e.Code == SqliteResult.Error)
+        {
+            _database.Dispose();
+            throw new DamagedFileException($"'{path}' does not have a shard file's tables: {e.Message}");
+        }
         catch
         {
             _database.Dispose();
@@ -89,6 +100,31 @@ internal sealed class ShardWriter : IDisposable
 
     /// <summary>What is committed of the leaf digests, and the floor.</summary>
     public CommittedDigests Digests { get; }
+
+    /// <summary>
+    /// Gives the file a new stamp, in a transaction of its own; see <see cref="Sessions"/>. False: not now; the one that it
+    /// carries still holds.
+    /// </summary>
+    /// <exception cref="SqliteException">The file is damaged.</exception>
+    public bool Stamp(ShardId store, Sessions sessions)
+    {
+        if (sessions.Begin(store, ShardSchema.SessionOf(_database)) is not { } next)
+            return false;
+        try
+        {
+            _database.BeginImmediate();
+            ShardSchema.SetSession(_database, next);
+            _database.Commit();
+        }
+        catch (SqliteException e) when (!e.IsCorrupt)
+        {
+            _database.Rollback();
+            return false;
+        }
+
+        sessions.Given(store, next);
+        return true;
+    }
 
     public void SetCache(int cacheKiB)
     {

@@ -87,7 +87,7 @@ public sealed class SqliteNodeStore : INodeStore
             var command = commands[i];
             if (command.Stamp.Epoch < barriers[i].Epoch)
                 replies[i] = PutReply.NewStaleEpoch(barriers[i].Epoch, barriers[i].ToldOption);
-            else if (!_registry.Files.TryGet(command.Store, out var file))
+            else if (!_registry.Files.TryGet(command.Store, out var file) || !file.Takes(command.Document))
                 replies[i] = PutReply.NotServing;
             else
                 ItemsOf(byFile, file, commands.Count).Add(new PutJob.Item(command, barriers[i], i));
@@ -127,7 +127,10 @@ public sealed class SqliteNodeStore : INodeStore
             return Enumerable.Repeat(refused, commands.Count).ToArray();
         }
 
-        return commands.Select(ReplyOf).ToArray();
+        var replies = new BarrierReply[commands.Count];
+        for (var i = 0; i < replies.Length; i++)
+            replies[i] = await ReplyOf(commands[i], cancel).ConfigureAwait(false);
+        return replies;
     }
 
     /// <inheritdoc/>
@@ -203,16 +206,25 @@ public sealed class SqliteNodeStore : INodeStore
     }
 
     /// <inheritdoc/>
-    public Task<MakeReply> BeginFill(MakeCommand command, CancellationToken cancel) =>
-        throw new NotSupportedException("BeginFill");
+    public async Task<MakeReply> BeginFill(MakeCommand command, CancellationToken cancel)
+    {
+        using var call = Enter(cancel);
+        return await Task.Run(() => _registry.BeginFill(command, cancel), cancel).ConfigureAwait(false);
+    }
 
     /// <inheritdoc/>
-    public Task<ScanReply> ScanFilling(ScanCommand command, CancellationToken cancel) =>
-        throw new NotSupportedException("ScanFilling");
+    public async Task<ScanReply> ScanFilling(ScanCommand command, CancellationToken cancel)
+    {
+        using var call = Enter(cancel);
+        return await _reads.Run(() => ShardReads.ScanFilling(_registry.Files, command), cancel).ConfigureAwait(false);
+    }
 
     /// <inheritdoc/>
-    public Task<bool> EndFill(ShardId store, Guid incarnation, CancellationToken cancel) =>
-        throw new NotSupportedException("EndFill");
+    public async Task<bool> EndFill(ShardId store, Guid incarnation, CancellationToken cancel)
+    {
+        using var call = Enter(cancel);
+        return await Task.Run(() => _registry.EndFill(store, incarnation, cancel), cancel).ConfigureAwait(false);
+    }
 
     /// <summary>Waits for the calls under way (<see cref="SqliteNodeStoreOptions.CloseTimeout"/>), then closes every file.</summary>
     /// <exception cref="TimeoutException">Calls are still under way; the files stay open.</exception>
@@ -241,12 +253,23 @@ public sealed class SqliteNodeStore : INodeStore
             .ConfigureAwait(false);
     }
 
-    private BarrierReply ReplyOf(BarrierCommand command)
+    private async ValueTask<BarrierReply> ReplyOf(BarrierCommand command, CancellationToken cancel)
     {
+        var files = _registry.Files;
+        if (files.TryServing(command.Store, out var file) && !file.IsKnown)
+        {
+            // It counts for a quorum only where its file is the one that was written last.
+            var refusal = await _reads
+                .Run(() => ShardReads.On<Refusal?>(files, file, static _ => null, static why => why), cancel)
+                .ConfigureAwait(false);
+            if (refusal is { } why && file.Health == StoreHealth.Serving)
+                return BarrierReply.NewBarrierRefused(why);
+        }
+
         var epoch = _registry.Barrier(command.Stamp.Shard).Epoch;
         if (epoch > command.Stamp.Epoch)
             return BarrierReply.NewBarrierAbove(epoch);
-        return _registry.Files.TryGet(command.Store, out var file)
+        return files.TryServing(command.Store, out file)
             ? BarrierReply.NewConfirmed(file.Registration.Incarnation)
             : BarrierReply.ConfirmedNotServing;
     }

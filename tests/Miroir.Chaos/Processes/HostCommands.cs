@@ -72,7 +72,12 @@ internal static class HostCommands
     )
     {
         var plan = NodeControl.Refusing(NodeControl.Rates(options["--refuse-put"].Single()));
-        var store = new FaultyNodeStore(SqliteNodeStore.Open(data), plan, SystemEntropy.Instance, TimeProvider.System);
+        var store = new FaultyNodeStore(
+            SqliteNodeStore.Open(data, new() { Log = Log }),
+            plan,
+            SystemEntropy.Instance,
+            TimeProvider.System
+        );
         var host = new NodeHost(
             new NodeHostOptions
             {

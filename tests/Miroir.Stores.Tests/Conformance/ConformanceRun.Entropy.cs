@@ -4,7 +4,7 @@ using NUnit.Framework;
 
 namespace Miroir.Stores.Tests.Conformance;
 
-/// <summary>Digests, heals, scrubs and purges.</summary>
+/// <summary>Digests, heals, scrubs and purges, and stores that are filled.</summary>
 internal sealed partial class ConformanceRun
 {
     private async Task Digests(INodeStore store, StoreOperation.Digests digests)
@@ -134,6 +134,61 @@ internal sealed partial class ConformanceRun
         }
 
         contents.Floor = below.CompareTo(contents.Floor) > 0 ? below : contents.Floor;
+    }
+
+    private async Task BeginFill(INodeStore store, StoreOperation.BeginFill begin)
+    {
+        var stamp = StoreUniverse.Stamp(begin.Route, begin.Epoch);
+        var (id, range) = StoreUniverse.Shards[begin.Store];
+        var reply = await store.BeginFill(new MakeCommand(stamp, id, range, 0, 1), CancellationToken.None);
+        if (!reference.Admits(stamp))
+        {
+            Assert.That((reply as MakeReply.MakeStaleEpoch)?.Epoch, Is.EqualTo(reference.Barrier(stamp.Shard)));
+            return;
+        }
+
+        if (reference.Serving(id) is not null)
+        {
+            Assert.That(reply.IsMakeRefused, "what serves is not wiped");
+            return;
+        }
+
+        Assert.That(reply, Is.TypeOf<MakeReply.Made>());
+        var incarnation = ((MakeReply.Made)reply).Incarnation;
+        if (reference.Stores.TryGetValue(id, out var filling))
+        {
+            Assert.That(incarnation, Is.EqualTo(filling.Incarnation), "what is being filled stays");
+            return;
+        }
+
+        Assert.That(reference.Spent.Add(incarnation), "a store made anew is another incarnation");
+        reference.Stores.Add(id, new ReferenceStore.Contents(range, 0, incarnation, isFilling: true));
+    }
+
+    private async Task EndFill(INodeStore store, StoreOperation.EndFill end)
+    {
+        var id = StoreUniverse.Shard(end.Store);
+        var contents = reference.Stores.GetValueOrDefault(id);
+        var incarnation =
+            end.Incarnation == 0 && contents is not null ? contents.Incarnation : new Guid(1, 2, 3, new byte[8]);
+        var isTheOne = contents is { IsFilling: true } && end.Incarnation == 0;
+        Assert.That(await store.EndFill(id, incarnation, CancellationToken.None), Is.EqualTo(isTheOne));
+        if (isTheOne)
+        {
+            contents!.IsFilling = false;
+        }
+    }
+
+    private async Task CompareFilling(INodeStore store, RouteStamp stamp, ShardId id)
+    {
+        var scan = new ScanCommand(stamp, id, HashRange.Full, null, 1000, 1 << 20, true);
+        var reply = await store.ScanFilling(scan, CancellationToken.None);
+        Assert.That(reply, Is.TypeOf<ScanReply.Page>());
+        var page = ((ScanReply.Page)reply).Item;
+        Assert.That(
+            Enumerable.Range(0, page.Entries.Length).Select(i => StoreUniverse.Describe(page.Document(i))),
+            Is.EqualTo(reference.Slice(id, HashRange.Full, null).Select(StoreUniverse.Describe))
+        );
     }
 
     /// <summary>Refused for its epoch, or else because nothing serves.</summary>

@@ -183,6 +183,19 @@ internal static class StoreOperations
             from version in Upto(16)
             select (StoreOperation)new StoreOperation.Purge(route, epoch, store, incarnation / 2, version)
         ),
+        (
+            2,
+            from route in Upto(3)
+            from epoch in Epoch
+            from store in Upto(3)
+            select (StoreOperation)new StoreOperation.BeginFill(route, epoch, store)
+        ),
+        (
+            2,
+            from store in Upto(3)
+            from incarnation in Upto(3)
+            select (StoreOperation)new StoreOperation.EndFill(store, incarnation / 2)
+        ),
         (1, Gen.Constant((StoreOperation)new StoreOperation.Reboot()))
     );
 

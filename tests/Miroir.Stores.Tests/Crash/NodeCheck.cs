@@ -68,6 +68,8 @@ internal static class NodeCheck
 
         if (status is null)
             return expected.MayBeGone ? null : "its store is lost";
+        if (status.Health != StoreHealth.Serving)
+            return $"its store is {status.Health}";
         if (!expected.MayBeThere)
             return "its store is there, and was dropped or never made";
         if (expected.Incarnation is { } incarnation && incarnation != status.Incarnation)
