@@ -11,9 +11,11 @@ internal sealed record Difference(DifferenceKind Kind, Sighting Seen);
 /// Finds what differs between replicas in a range: digests first, then the merge of the parts that differ, then a
 /// second look. Memory: a page of each replica, and the differences of one round.
 /// </summary>
+/// <param name="whole">Digests of the whole range, one of each replica, where they are known already.</param>
 internal sealed class Comparison(
     ReplicaGroup group,
     HashRange range,
+    RangeDigest[][]? whole,
     EntropyOptions options,
     TimeProvider time,
     CancellationToken cancel
@@ -67,7 +69,9 @@ internal sealed class Comparison(
             var next = new List<HashRange>();
             foreach (var part in level.Chunk(options.RangesPerCall))
             {
-                var step = Descent.step(part, await group.DigestsAsync(part), options.MergeEntries);
+                var digests = whole ?? await group.DigestsAsync(part);
+                whole = null;
+                var step = Descent.step(part, digests, options.MergeEntries);
                 Equal += step.Equal;
                 merges.AddRange(step.Merge);
                 next.AddRange(step.Descend);

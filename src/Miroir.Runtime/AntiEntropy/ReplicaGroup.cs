@@ -45,6 +45,44 @@ internal sealed class ReplicaGroup(
         return await Task.WhenAll(Enumerable.Range(0, members.Length).Select(i => DigestsAsync(i, ranges)));
     }
 
+    /// <summary>
+    /// As <see cref="DigestsAsync(HashRange[])"/>, but who gives none is left out: the group of those that did, their
+    /// digests, and why the others did not.
+    /// </summary>
+    public async Task<(ReplicaGroup Present, RangeDigest[][] Digests, string[] Problems)> AnswerAsync(
+        HashRange[] ranges
+    )
+    {
+        meter.RoundTrip();
+        var answers = await Task.WhenAll(
+            Enumerable
+                .Range(0, members.Length)
+                .Select(async i =>
+                {
+                    try
+                    {
+                        return (Digests: await DigestsAsync(i, ranges), Problem: "");
+                    }
+                    catch (PassEndedException e)
+                    {
+                        return (Digests: [], Problem: e.Message);
+                    }
+                })
+        );
+        int[] present = [.. Enumerable.Range(0, members.Length).Where(i => answers[i].Problem == "")];
+        var group = new ReplicaGroup([.. present.Select(i => members[i])], options, meter, time, entropy, cancel)
+        {
+            Floor = Floor,
+        };
+        for (var i = 0; i < present.Length; i++)
+            group._incarnations[i] = _incarnations[present[i]];
+        return (
+            group,
+            [.. present.Select(i => answers[i].Digests)],
+            [.. answers.Select(answer => answer.Problem).Where(problem => problem != "")]
+        );
+    }
+
     /// <summary>The merge of what the replicas have in the ranges, which are ordered and share nothing.</summary>
     public async IAsyncEnumerable<Sighting> MergeAsync(HashRange[] ranges)
     {

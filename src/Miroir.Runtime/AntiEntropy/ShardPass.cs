@@ -81,7 +81,11 @@ internal sealed class ShardPass(
     {
         var targets = part.Target is { } target ? Core.Route.TargetReplicas(target) : [];
         Replica[] replicas = [.. part.Owners.Concat(targets).Distinct()];
-        Replica[] present = [.. await PresentAsync(route, replicas, part.Range)];
+        var asked = world.Group(route, replicas, meter, cancel);
+        var (group, digests, problems) = await asked.AnswerAsync([part.Range]);
+        foreach (var problem in problems)
+            report.Blame(problem);
+        Replica[] present = [.. group.Members.Select(member => member.Replica)];
         report.Copies = Math.Max(report.Copies, present.Length);
         if (present.Length == 0)
             throw new PassEndedException("no replica answers");
@@ -91,8 +95,7 @@ internal sealed class ShardPass(
             return present.Length == replicas.Length;
         }
 
-        var group = world.Group(route, present, meter, cancel);
-        var comparison = new Comparison(group, part.Range, world.Options, world.Time, cancel);
+        var comparison = new Comparison(group, part.Range, digests, world.Options, world.Time, cancel);
         if (plan.Count > 0)
             await RoundAsync(group, await PlannedAsync(group));
         else
@@ -108,29 +111,6 @@ internal sealed class ShardPass(
         if (part.Target is { } certified && report.Unrepaired == 0 && plan.Count == 0)
             await mending.CertifyAsync(route, certified, group, comparison, report, cancel);
         return present.Length == replicas.Length;
-    }
-
-    /// <summary>Those that answer for their data now; the others are named as the shard's problem.</summary>
-    private async Task<IEnumerable<Replica>> PresentAsync(Route route, Replica[] replicas, HashRange range)
-    {
-        HashRange[] first = [new(range.Lo, range.Lo + 1)];
-        var troubles = await Task.WhenAll(
-            replicas.Select(async replica =>
-            {
-                try
-                {
-                    await world.Group(route, [replica], meter, cancel).DigestsAsync(first);
-                    return "";
-                }
-                catch (PassEndedException e)
-                {
-                    return e.Message;
-                }
-            })
-        );
-        foreach (var trouble in troubles.Where(trouble => trouble != ""))
-            report.Blame(trouble);
-        return replicas.Where((_, i) => troubles[i] == "");
     }
 
     private async Task RoundAsync(ReplicaGroup group, IReadOnlyList<Difference> round)
@@ -183,8 +163,6 @@ internal sealed class ShardPass(
     /// <summary>What of the plan still differs.</summary>
     private async Task<IReadOnlyList<Difference>> PlannedAsync(ReplicaGroup group)
     {
-        // So that incarnations and the floor are known.
-        await group.DigestsAsync([new HashRange(0, 1)]);
         Key[] keys =
         [
             .. plan.Select(document => Key.Parse(document.Key))
