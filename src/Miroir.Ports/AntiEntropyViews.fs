@@ -107,7 +107,10 @@ type PassView = {
     Divergences: DivergenceCounts
     Repaired: int64
     BytesRead: int64
-}
+} with
+
+    /// For lists and for looks at a running pass: its documents are asked for by themselves.
+    member this.WithoutDocuments() = { this with Documents = [||] }
 
 type AntiEntropyView = {
     Enabled: bool
@@ -123,7 +126,13 @@ type AntiEntropyView = {
     Totals: DivergenceCounts
     Repaired: int64
     BytesRead: int64
-}
+} with
+
+    member this.WithoutDocuments() = {
+        this with
+            Running = this.Running |> Array.map _.WithoutDocuments()
+            Last = this.Last |> Array.map _.WithoutDocuments()
+    }
 
 type PassRequest = {
     Index: string
