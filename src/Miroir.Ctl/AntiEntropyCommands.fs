@@ -151,15 +151,18 @@ let private repair (context: Context) (args: ParseResults<RepairArgs>) (isDryRun
 
         let kind = if isDryRun then "dry-run" else "run"
         let! ended = complete context client (AntiEntropy.request kind index shards)
+
+        // Before the answer is printed: with --json, a file that can't be written is then the one document.
+        let written =
+            match file with
+            | Some file when ended.Status = "Done" ->
+                let plan = PlanFile.ofPass layout ended
+                context.World.WriteFile file (PlanFile.write plan)
+                Some $"Plan: {plan.Documents.Length} documents, in {file}"
+            | _ -> None
+
         let status = AntiEntropyView.ended context ended
-
-        match file with
-        | Some file when ended.Status = "Done" ->
-            let plan = PlanFile.ofPass layout ended
-            context.World.WriteFile file (PlanFile.write plan)
-            context.Output.Line $"Plan: {plan.Documents.Length} documents, in {file}"
-        | _ -> ()
-
+        written |> Option.iter context.Output.Line
         return status
     }
 

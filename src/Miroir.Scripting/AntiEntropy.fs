@@ -38,13 +38,25 @@ module AntiEntropy =
         else
             None
 
-    /// Documents that differed, and that the pass did not repair.
+    /// Documents that differed, and that the pass did not repair. Counted by shard, and held to those that are listed:
+    /// where a lost replica was filled, its documents count as repaired too, though none of them was found different.
     let unrepaired (pass: PassView) : int64 =
-        max 0L (pass.Divergences.Divergences - pass.Repaired)
+        let counted =
+            pass.Shards
+            |> Array.sumBy (fun s -> max 0L (s.Divergences.Divergences - s.Repaired))
 
-    /// Documents that a dry run found, listed, and has no repair for.
+        let listed =
+            pass.Documents
+            |> Array.filter (fun d -> d.Outcome <> "Repaired")
+            |> Array.length
+
+        max counted (int64 listed)
+
+    /// Documents that a dry run found, listed, and has no repair for, such as corruption without a majority.
     let unplanned (pass: PassView) : int =
-        pass.Documents |> Array.filter (fun d -> d.Outcome <> "Planned") |> Array.length
+        pass.Documents
+        |> Array.filter (fun d -> d.Outcome <> "Planned" || d.Kind = "Corrupt" && d.Keep = "")
+        |> Array.length
 
     /// Whether a pass of its kind found, or left, everything as it should be: verify no difference, a dry run none
     /// without a repair, any other none that is not repaired; and nothing that it could not judge.

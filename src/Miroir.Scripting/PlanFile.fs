@@ -23,7 +23,7 @@ module PlanFile =
 
     exception private Wrong of string
 
-    /// What no repair can do from a plan, such as corruption without a majority, is not planned.
+    /// What a dry run only reports, such as bit rot in a shard's one copy, is no repair's.
     [<Literal>]
     let private Planned = "Planned"
 

@@ -140,6 +140,31 @@ let ``exit status is 1 exactly where a verify finds, a plan lacks, or a repair l
 
                 Assert.That(AntiEntropy.isClean pass, Is.EqualTo expected, $"{kind}: {missing} {outcome}")
 
+[<Test>]
+let ``documents of a replica that was filled hide none that was not repaired`` () =
+    let pass = clean "run" 2 |> withMissing 3 "a replica still differs"
+
+    let filled = {
+        pass with
+            Repaired = 1000L
+            Shards = pass.Shards |> Array.map (fun s -> { s with Repaired = 500L })
+    }
+
+    Assert.That(AntiEntropy.unrepaired filled, Is.EqualTo 3L)
+    Assert.That(AntiEntropy.isClean filled, Is.False)
+
+[<Test>]
+let ``corruption without a majority is not planned for`` () =
+    let pass = clean "dry-run" 2 |> withMissing 1 "Planned"
+
+    let corrupt keep = {
+        pass with
+            Documents = pass.Documents |> Array.map (fun d -> { d with Kind = "Corrupt"; Keep = keep })
+    }
+
+    Assert.That(AntiEntropy.isClean (corrupt ""), Is.False)
+    Assert.That(AntiEntropy.isClean (corrupt "00112233445566778899aabbccddeeff"), Is.True)
+
 [<TestCaseSource(nameof kinds)>]
 let ``a pass that could not compare a shard exits 1`` (kind: string) =
     for name, spoil in blind do

@@ -111,13 +111,13 @@ let ``what is wrong with a value is told`` (name: string) (value: string) (told:
     | Ok _ -> Assert.Fail "it was taken"
 
 [<Test>]
-let ``what a dry run has no repair for is in no plan`` () =
+let ``what a dry run only reports is in no plan`` () =
     let pass = PassGen.clean "dry-run" 16 |> PassGen.withMissing 3 "Planned"
     let documents = pass.Documents |> Array.copy
 
     documents[1] <- {
         documents[1] with
-            Outcome = "NoMajority"
+            Outcome = "Reported"
     }
 
     let plan = PlanFile.ofPass PassGen.layout { pass with Documents = documents }

@@ -20,8 +20,7 @@ public static class AdminEndpoints
     internal static int MaxBodyBytes(PathString path) =>
         path == $"{Prefix}{AntiEntropyEndpoints.Passes}" ? AntiEntropyEndpoints.MaxPlanBytes : JsonFields.MaxBodyBytes;
 
-    /// <param name="antiEntropy">Null: its routes answer <c>anti_entropy_unavailable</c>.</param>
-    public static void Map(IEndpointRouteBuilder app, IAdmin admin, IAntiEntropy? antiEntropy)
+    public static void Map(IEndpointRouteBuilder app, IAdmin admin, IAntiEntropy antiEntropy)
     {
         var group = app.MapGroup(Prefix);
         Get(group, "/cluster", async (_, cancel) => Json(await admin.Cluster(cancel), ClusterJson.Default.ClusterView));

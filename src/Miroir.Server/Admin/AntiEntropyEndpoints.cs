@@ -21,24 +21,15 @@ internal static class AntiEntropyEndpoints
 
     private const int DefaultHistory = 100;
     private const int MaxHistory = 1_000;
-    private static readonly string[] Kinds = ["verify", "run", "dry-run", "scrub"];
 
-    /// <param name="service">Null: every route answers <c>anti_entropy_unavailable</c>.</param>
-    public static void Map(RouteGroupBuilder group, IAntiEntropy? service)
+    public static void Map(RouteGroupBuilder group, IAntiEntropy antiEntropy)
     {
-        IAntiEntropy AntiEntropy() =>
-            service
-            ?? throw new RefusedException(
-                "anti_entropy_unavailable",
-                "this server has no anti-entropy: ask a coordinator of a version that has it"
-            );
-
         Get(
             group,
             "/anti-entropy",
             async (http, cancel) =>
             {
-                var reply = await AntiEntropy().State(Index(http.Request), cancel);
+                var reply = await antiEntropy.State(Index(http.Request), cancel);
                 return reply.IsOk
                     ? Json(reply.Value.WithoutDocuments(), ClusterJson.Default.AntiEntropyView)
                     : Refused(reply.Message, reply.Code);
@@ -50,7 +41,7 @@ internal static class AntiEntropyEndpoints
             async (http, cancel) =>
             {
                 var limit = (int)Number(http.Request, "limit", DefaultHistory, 1, MaxHistory);
-                var reply = await AntiEntropy().History(Index(http.Request), limit, cancel);
+                var reply = await antiEntropy.History(Index(http.Request), limit, cancel);
                 return List(
                     reply.IsOk
                         ? AdminReply<PassView[]>.Ok([.. reply.Value.Select(pass => pass.WithoutDocuments())])
@@ -64,7 +55,7 @@ internal static class AntiEntropyEndpoints
             Passes,
             async (http, cancel) =>
                 Json(
-                    await AntiEntropy().Start(await ReadRequest(http.Request, cancel), cancel),
+                    await antiEntropy.Start(await ReadRequest(http.Request, cancel), cancel),
                     ClusterJson.Default.PassView,
                     201
                 )
@@ -75,7 +66,7 @@ internal static class AntiEntropyEndpoints
             async (http, cancel) =>
             {
                 var withDocuments = WithDocuments(http.Request);
-                var reply = await AntiEntropy().Pass(Id(http.Request), cancel);
+                var reply = await antiEntropy.Pass(Id(http.Request), cancel);
                 return reply.IsOk && !withDocuments
                     ? Json(reply.Value.WithoutDocuments(), ClusterJson.Default.PassView)
                     : Json(reply, ClusterJson.Default.PassView);
@@ -92,16 +83,6 @@ internal static class AntiEntropyEndpoints
         var last = (int)body.Integer("lastShard", -1, 0, Layout.MaxShards - 1);
         var plan = body.Items("plan");
         body.End();
-        if (!Kinds.Contains(kind, StringComparer.Ordinal))
-            throw new BadRequestException(
-                "invalid_kind",
-                $"`kind` must be one of {string.Join(", ", Kinds)}, not `{kind}`"
-            );
-        if (last >= 0 && last < first)
-            throw new BadRequestException(
-                "invalid_last_shard",
-                $"`lastShard` must be `firstShard` ({first}) or more, not {last}"
-            );
         return new PassRequest(index, kind, first, last, plan is null ? [] : Documents(plan, kind));
     }
 

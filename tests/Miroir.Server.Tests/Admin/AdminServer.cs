@@ -75,7 +75,7 @@ internal sealed class AdminServer : IAsyncDisposable
 
     public string RouterAddress => AddressOf(router);
 
-    public static async Task<AdminServer> StartAsync(IAntiEntropy? antiEntropy)
+    public static async Task<AdminServer> StartAsync(IAntiEntropy antiEntropy)
     {
         var coordinator = await ListenAsync(app =>
             AdminEndpoints.Map(app, DispatchProxy.Create<IAdmin, NoAdmin>(), antiEntropy)

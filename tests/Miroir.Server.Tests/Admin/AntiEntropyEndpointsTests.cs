@@ -123,13 +123,7 @@ public sealed class AntiEntropyEndpointsTests
         static string Run(string plan) => $$"""{"index": "i", "kind": "run", "plan": {{plan}}}""";
         yield return Case("""{"kind": "run"}""", "missing_index", "`index`");
         yield return Case("""{"index": "i"}""", "missing_kind", "`kind`");
-        yield return Case("""{"index": "i", "kind": "apply"}""", "invalid_kind", "verify, run, dry-run, scrub");
         yield return Case("""{"index": "i", "kind": "run", "firstShard": -1}""", "invalid_first_shard", "0 to 65535");
-        yield return Case(
-            """{"index": "i", "kind": "run", "firstShard": 3, "lastShard": 2}""",
-            "invalid_last_shard",
-            "`firstShard` (3) or more"
-        );
         yield return Case("""{"index": "i", "kind": "run", "shards": 3}""", "invalid_shards", "unknown field");
         yield return Case(Run("{}"), "invalid_plan", "a list");
         // Without this, an empty plan would repair whatever differs.
@@ -191,22 +185,6 @@ public sealed class AntiEntropyEndpointsTests
             viaRouter: true
         );
         Assert.That(reply.Code, Is.EqualTo("payload_too_large"));
-    }
-
-    [TestCase("GET", "/_miroir/anti-entropy")]
-    [TestCase("GET", Passes)]
-    [TestCase("GET", Passes + "/1")]
-    [TestCase("POST", Passes)]
-    public async Task WithoutAnEngineThatIsSaid(string method, string path)
-    {
-        await using var bare = await AdminServer.StartAsync(null);
-        var reply = await bare.SendAsync(
-            method,
-            path,
-            method == "POST" ? """{"index": "packages", "kind": "verify"}""" : null
-        );
-        Assert.That((int)reply.Status, Is.EqualTo(503));
-        Assert.That(reply.Code, Is.EqualTo("anti_entropy_unavailable"));
     }
 
     [Test]
