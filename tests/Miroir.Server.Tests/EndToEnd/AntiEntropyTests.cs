@@ -61,9 +61,7 @@ public sealed class AntiEntropyTests
         var kinds = history.Output.TrimEnd('\n').Split('\n').Select(line => line.Split("  ")[3]);
         Assert.That(
             kinds,
-            Is.EqualTo(
-                (string[])["verify", "verify", "dry-run", "verify", "apply", "verify", "run", "verify", "scrub"]
-            )
+            Is.EqualTo((string[])["verify", "verify", "dry-run", "verify", "apply", "verify", "run", "verify", "scrub"])
         );
         await RunAsync(0, "Anti-entropy: off", "status");
     }
@@ -72,7 +70,13 @@ public sealed class AntiEntropyTests
     public async Task AShardWithANodeAwayIsNoProof()
     {
         await cluster.StopNodeAsync("n3");
-        var run = await RunAsync(1, "Data loss: unknown (at least 0 documents; 4 shards not compared)", "verify", "--index", "docs");
+        var run = await RunAsync(
+            1,
+            "Data loss: unknown (at least 0 documents; 4 shards not compared)",
+            "verify",
+            "--index",
+            "docs"
+        );
         Assert.That(run.Output, Does.Contain("n3"));
     }
 
