@@ -123,9 +123,8 @@ internal sealed class Cluster : IAsyncDisposable
         List<string> arguments = ["coordinator", "--data", Path.Combine(_folder, "coordinator"), "--listen", Listen()];
         if (configuration != "")
         {
-            var file = Path.Combine(_folder, "miroir.toml");
-            await File.WriteAllTextAsync(file, configuration);
-            arguments.AddRange(["--config", file]);
+            await ConfigureCoordinatorAsync(configuration);
+            arguments.AddRange(["--config", ConfigurationFile]);
         }
         foreach (var node in Nodes)
             arguments.AddRange(["--node", $"{node.Name}={node.Address}"]);
@@ -137,6 +136,12 @@ internal sealed class Cluster : IAsyncDisposable
         }
         Coordinator = await StartAsync("coordinator", DiesAtEffects == "" ? Program() : _chaos, [.. arguments]);
     }
+
+    private string ConfigurationFile => Path.Combine(_folder, "miroir.toml");
+
+    /// <summary>What its next start reads.</summary>
+    public Task ConfigureCoordinatorAsync(string configuration) =>
+        File.WriteAllTextAsync(ConfigurationFile, configuration);
 
     private string Program() => _mutant == "" ? _miroir : _chaos;
 

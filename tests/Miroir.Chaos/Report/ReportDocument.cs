@@ -106,7 +106,7 @@ internal sealed class ReportDocument
     {
         _text.Say("## The loss tables");
         _text.Say(
-            "What the cutover misses while anti-entropy is on or off and the delta pass there or skipped, with puts failing evenly on the new node. Missing: what an eventual (confirmed) read shows older than it is, not at all, or not as deleted, right after the last shard has switched. Lost: lost, stale or resurrected once all is over. The combination without both is refused; it was measured with that rule taken out, in the test build."
+            "What the cutover misses while anti-entropy is on or off and the delta pass there or skipped, with puts failing evenly on the new node. Missing: what an eventual (confirmed) read shows older than it is, not at all, or not as deleted, right after the last shard has switched; after anti-entropy: from eventual reads, once its pass has let go of the source, which is kept until then. Lost: lost, stale or resurrected once all is over. The combination without both is refused; it was measured with that rule taken out, in the test build."
         );
         _text.Say("Real processes:");
         Losses(inputs.Real?.LossTable ?? []);
@@ -129,6 +129,7 @@ internal sealed class ReportDocument
                 "documents",
                 "missing from eventual reads",
                 "from confirmed reads",
+                "after anti-entropy",
                 "lost",
                 "the source",
                 "",

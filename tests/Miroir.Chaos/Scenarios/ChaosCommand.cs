@@ -139,6 +139,8 @@ internal static class ChaosCommand
                     complaints.Add(row.Wrong);
                 faults["documents missing from eventual reads"] = row.MissingEventual;
                 faults["missing from confirmed reads"] = row.MissingConfirmed;
+                if (row.MissingAfterPass >= 0)
+                    faults["missing from eventual reads after anti-entropy"] = row.MissingAfterPass;
                 if (row.SourceKept)
                     faults["runs that kept the source"] = runs.Count;
             }

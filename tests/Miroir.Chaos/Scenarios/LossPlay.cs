@@ -1,6 +1,5 @@
 using Miroir.Chaos.Demo;
 using Miroir.Oracle;
-using Miroir.Scripting;
 using Miroir.Simulation.Chaos;
 
 namespace Miroir.Chaos.Scenarios;
@@ -18,8 +17,6 @@ internal sealed class LossPlay(ChaosScenario scenario, ScenarioRun run, bool rea
 
     public static ChaosScenario Retaining(ChaosScenario scenario) => scenario with { RetainSourceMs = RetainMs };
 
-    private bool WaitsForAntiEntropy => scenario is { AntiEntropy: true, Delta: false };
-
     private static bool HasSwitched(Miroir.Ports.ShardMoveView shard) => shard.Stage == "Switched";
 
     /// <summary>Confirmed reads put back what they find: what is lost at the end can be told only where there were none.</summary>
@@ -32,36 +29,43 @@ internal sealed class LossPlay(ChaosScenario scenario, ScenarioRun run, bool rea
         await ReadAllAsync();
         if (await run.World.ViewsAsync() is not [var seen] || !seen.Shards.All(HasSwitched))
             throw new InvalidOperationException($"reading everything took longer than {RetainMs} ms");
-        if (WaitsForAntiEntropy)
-            await WaitAsync();
-        else
-            await run.UntilAsync("the migration has ended", view => view.FinishedAtUnixMs != 0);
+        if (scenario is { AntiEntropy: true, Delta: false })
+            await WaitForAntiEntropyAsync();
+        await run.UntilAsync("the migration has ended", view => view.FinishedAtUnixMs != 0);
         await run.FinishAsync();
         return _count with { Lost = run.Lost };
     }
 
-    /// <summary>Nothing certifies the targets: the source stays, and the migration goes back to it.</summary>
-    private async Task WaitAsync()
+    /// <summary>
+    /// The source stays for as long as nothing certifies the targets. Then anti-entropy repairs and certifies them, the
+    /// migration ends by itself, and eventual reads miss nothing any more.
+    /// </summary>
+    private async Task WaitForAntiEntropyAsync()
     {
         await Task.Delay(TimeSpan.FromMilliseconds(RetainMs) + KeptFor);
         var views = await run.World.ViewsAsync();
         _count = _count with { IsSourceKept = views is [var view] && view.Shards.All(HasSwitched) };
-        var newest = Selector.NewLatestOf(run.World.Indexes[0].Uid);
-        await run.World.InsistAsync("revert", () => run.World.Admin.Revert(newest, null, false, default));
-        await run.UntilAsync("the migration has gone back", view => view.FinishedAtUnixMs != 0);
+        var newest = Newest();
+        await run.World.LetAntiEntropyRepairAsync();
+        await run.UntilAsync("anti-entropy has certified every target", view => view.FinishedAtUnixMs != 0);
+        _count = _count with { MissingAfterPass = await MissingAsync(newest, true) };
     }
+
+    /// <summary>The newest entry of each document that any store has.</summary>
+    private List<DumpEntry> Newest() =>
+        [
+            .. FinalCheck
+                .Dump(run.World.Cluster, run.World.Indexes[0].Uid)
+                .GroupBy(entry => entry.Key, StringComparer.Ordinal)
+                .Select(entries => entries.MaxBy(entry => (entry.Version.Term, entry.Version.Clock))!),
+        ];
 
     private async Task ReadAllAsync()
     {
-        var index = run.World.Indexes[0];
-        var newest = FinalCheck
-            .Dump(run.World.Cluster, index.Uid)
-            .GroupBy(entry => entry.Key, StringComparer.Ordinal)
-            .Select(entries => entries.MaxBy(entry => (entry.Version.Term, entry.Version.Clock))!)
-            .ToList();
+        var newest = Newest();
         // Eventual reads first: they put nothing back.
-        var missingEventual = await MissingAsync(index.Client, newest, true);
-        var missingConfirmed = readsConfirmed ? await MissingAsync(index.Client, newest, false) : -1;
+        var missingEventual = await MissingAsync(newest, true);
+        var missingConfirmed = readsConfirmed ? await MissingAsync(newest, false) : -1;
         _count = _count with
         {
             Documents = newest.Count(entry => !entry.IsTombstone),
@@ -70,8 +74,9 @@ internal sealed class LossPlay(ChaosScenario scenario, ScenarioRun run, bool rea
         };
     }
 
-    private async Task<long> MissingAsync(DocumentClient client, IEnumerable<DumpEntry> newest, bool isEventual)
+    private async Task<long> MissingAsync(IEnumerable<DumpEntry> newest, bool isEventual)
     {
+        var client = run.World.Indexes[0].Client;
         var router = run.World.Routers[0];
         var missing = 0L;
         await Parallel.ForEachAsync(

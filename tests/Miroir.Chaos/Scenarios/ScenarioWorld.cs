@@ -85,7 +85,7 @@ internal sealed class ScenarioWorld : IAsyncDisposable
     {
         for (var i = 1; i <= _scenario.OldNodes; i++)
             await Cluster.StartNodeAsync($"old{i}", isControlled: _scenario.Event == ChaosEvent.WriteStuck);
-        await Cluster.StartCoordinatorAsync(Configuration);
+        await Cluster.StartCoordinatorAsync(Configuration(repairs: !WaitsForAntiEntropy));
         await Cluster.StartRouterAsync("router-1");
         _admin = new MiroirClient(
             new Uri(Cluster.Coordinator.Address),
@@ -96,10 +96,22 @@ internal sealed class ScenarioWorld : IAsyncDisposable
             await index.LoadAsync(Http, Routers[0], _scenario);
     }
 
+    /// <summary>Where the delta pass is skipped, what it would have found is counted before anti-entropy may repair it.</summary>
+    private bool WaitsForAntiEntropy => _scenario is { AntiEntropy: true, Delta: false };
+
     // What is unsafe is refused by the configuration in every build: it is asked for by the command.
-    private string Configuration =>
-        Gates.Toml(_scenario.AntiEntropy, _scenario is { AntiEntropy: true, Delta: false })
-        + $"drain_timeout = \"{DrainTimeoutMs}ms\"\nretain_source = \"{_scenario.RetainSourceMs}ms\"\n";
+    private string Configuration(bool repairs) =>
+        Gates.Toml(_scenario.AntiEntropy, WaitsForAntiEntropy)
+        + $"drain_timeout = \"{DrainTimeoutMs}ms\"\nretain_source = \"{_scenario.RetainSourceMs}ms\"\n"
+        + (repairs ? "" : "[anti_entropy]\nauto_repair = false\n");
+
+    /// <summary>Starts the coordinator again, configured to repair, and to certify what waits for it.</summary>
+    public async Task LetAntiEntropyRepairAsync()
+    {
+        await Cluster.Coordinator.StopAsync();
+        await Cluster.ConfigureCoordinatorAsync(Configuration(repairs: true));
+        await Cluster.Coordinator.StartAsync(TimeSpan.FromSeconds(30));
+    }
 
     /// <summary>So heavy that one copy of every shard goes there.</summary>
     public async Task AddNewNodeAsync()

@@ -26,7 +26,7 @@ public static class ChaosScenarios
         new("with_anti_entropy", "2% failing on the new node") { Shards = 3, Failing = [0.02] },
         new(
             "skip_delta_with_ae",
-            "the delta pass skipped, 5% failing; the source is kept, for nothing certifies it yet"
+            "the delta pass skipped, 5% failing; the source is kept until anti-entropy has certified the targets"
         )
         {
             Failing = [0.05],
