@@ -14,14 +14,23 @@ module internal Answers =
     let private remember (d: Draft) i replica change =
         d.ChangeMove i (Move.mapMember replica change)
 
-    /// The store is not what it was: everything this attempt did to it is void.
+    /// The store is not what it was: everything this attempt did to it is void. Not so an owner's barrier, which is the
+    /// node's: it stays one of those whose merge is needed, in the incarnation that it was confirmed in. A pass that
+    /// finds it in another fails for that, and the barrier begins again with other owners (were it forgotten instead, the
+    /// merge would go on without it, of too few).
     let private storeLost (d: Draft) i replica =
+        let isOwner = (d.Move i).Owners |> Array.exists (fun o -> o.Replica = replica)
+
         remember d i replica (fun m -> {
             m with
-                Incarnation = Guid.Empty
+                Incarnation = (if isOwner then m.Incarnation else Guid.Empty)
                 Position = None
                 Pass = None
-                Chores = Map.empty
+                Chores =
+                    if isOwner then
+                        m.Chores |> Map.filter (fun kind _ -> kind = Fencing)
+                    else
+                        Map.empty
         })
 
     /// Others that count on the store have lost it too, as long as their owners still hold everything.
@@ -172,6 +181,8 @@ module internal Answers =
 
     let private passing (d: Draft) i replica answer =
         match answer with
+        | ReconcileAnswered(Progress p) when p.IsComplete && p.Incarnation = Guid.Empty ->
+            d.Fail i replica Passing "the node names no incarnation of its store"
         | ReconcileAnswered(Progress p) when p.IsComplete ->
             // What was compared is this incarnation, whichever one was made or confirmed before.
             remember d i replica (fun m -> {

@@ -16,6 +16,7 @@ let private plans =
         plan (shards 3 2 2)
         rebalance [| "a"; "b" |] [| "b"; "c" |]
         rebalance [| "a" |] [| "b" |]
+        rebalance [| "a"; "b"; "c" |] [| "c"; "d"; "e" |]
     |]
     |> Array.map (fun make ->
         make {
@@ -337,6 +338,48 @@ let ``a drain that runs out of time falls back and waits to be told again`` () =
     let again, _ = held |> told (Ordered Order.Cutover)
     let complete = again |> until _.IsEnded
     Assert.That((complete.Status = Complete), Is.True)
+
+[<Test>]
+let ``a merge is of a barrier's quorum of owners, although one that is compared as a target has lost its store`` () =
+    let ready =
+        rebalance [| "a"; "b"; "c" |] [| "c"; "d"; "e" |] Limits.Default
+        |> started
+        |> until (isAt Ready)
+
+    let mutable state =
+        ready |> told (Ordered Order.Cutover) |> fst |> until (isAt Draining)
+
+    let answer (pick: Action -> bool) answer =
+        for effect in Transition.outstanding state do
+            if pick effect.Action then
+                state <- state |> told (Answered(effect.Sequence, answer effect)) |> fst
+
+    let barrierOn nodes action =
+        match action with
+        | RaiseBarrier(node, _) -> List.contains node nodes
+        | _ -> false
+
+    let passOn nodes action =
+        match action with
+        | Reconcile(node, command) -> command.Mode = ReconcileMode.Delta && List.contains node nodes
+        | _ -> false
+
+    answer (barrierOn [ "a"; "c" ]) (fun effect -> pleasing effect (Guid(1, 2s, 3s, Array.zeroCreate 8)))
+    answer _.IsAskWriter (fun effect -> pleasing effect Guid.Empty)
+    Assert.That(isAt DeltaPass state, Is.True)
+    answer (passOn [ "c" ]) (fun _ -> ReconcileAnswered ReconcileNotServing)
+    answer (passOn [ "d"; "e" ]) (fun _ -> Unreachable "cut off")
+    answer _.IsWait (fun _ -> Elapsed)
+
+    let merges =
+        Transition.outstanding state
+        |> List.choose (fun effect ->
+            match effect.Action with
+            | Reconcile(_, command) when command.Mode = ReconcileMode.Delta -> Some command.Sources.Length
+            | _ -> None)
+
+    Assert.That(merges, Has.Length.EqualTo 3)
+    Assert.That(merges, Is.All.GreaterThanOrEqualTo(Quorum.barrier 3))
 
 /// Draining, with the barrier confirmed and a write from before it open.
 let private stuck () =
