@@ -156,4 +156,4 @@ module Beginning =
                         )
             }
         else
-            Network.tidy setting (withStarted w (Coordination.start (plan setting w 0)) 1)
+            Reduction.apply setting (withStarted w (Coordination.start (plan setting w 0)) 1)

@@ -257,13 +257,30 @@ module Configurations =
     let private three = {
         basis with
             Name = "three"
-            About = "three copies, two of which stay; a store is lost"
+            About = "three copies, two of which stay"
             Nodes = [| "a"; "b"; "c"; "d" |]
             Owners = [| "a"; "b"; "c" |]
             Goals = [| whole [ "b"; "c"; "d" ] |]
             Operations = [| op OpKind.Put 0 |]
     }
 
+    let private twice = {
+        disjoint with
+            Name = "twice"
+            About = "one copy, to another node; a put arrives twice"
+            Operations = [| op OpKind.Put 0; op OpKind.Put 1; op OpKind.Read 2 |]
+            Budget = { none with Duplicates = 1 }
+    }
+
+    let private pause = {
+        basis with
+            Name = "pause"
+            About = "paused, and taken up again; the coordinator is lost"
+            Operations = [| op OpKind.Put 0 |]
+            Budget = { none with Pauses = 1; Crashes = 1 }
+    }
+
+    /// Of the test run.
     let usual = [
         disjoint
         deletes
@@ -276,31 +293,40 @@ module Configurations =
         reads
         handover
         unknown
+        pause
+        loss
+        lossLate
+        attempts
+        inspect
+        twice
+        three
+        abortLoss
+        relayout
+        change
+        handoverRead
     ]
 
-    let private twice = {
-        disjoint with
-            Name = "twice"
-            About = "one copy, to another node; a put arrives twice"
-            Operations = [| op OpKind.Put 0; op OpKind.Put 1; op OpKind.Read 2 |]
-            Budget = { none with Duplicates = 1 }
-    }
-
     let private wide = {
-        thereAndBack with
+        basis with
+            Name = "wide"
             Keys = [| lower; upper |]
             Routers = [| "r0"; "r1" |]
-            Operations = [| op OpKind.Put 0; op OpKind.Merge 1 |> at 1 |]
+            Operations = [| op OpKind.Put 0; op OpKind.Read 1 |> at 1 |]
     }
+
+    let private there = whole [ "b" ]
+    let private back = whole [ "a" ]
 
     let private wideCrash = {
         wide with
             Name = "wide-crash"
             About = "two keys, two routers, there and back, a coordinator lost on the way"
+            Goals = [| there; back |]
+            Budget = { none with Crashes = 1 }
     }
 
     let private wideLoss = {
-        wide with
+        wideCrash with
             Name = "wide-loss"
             About = "two keys, two routers, there and back, a target's store lost on the way"
             Budget = { none with Losses = 1 }
@@ -310,31 +336,117 @@ module Configurations =
         wide with
             Name = "wide-retry"
             About = "two keys, two routers, undone at every stage, and tried again"
-            Goals = [| whole [ "b" ]; whole [ "b" ] |]
+            Goals = [| there; there |]
             Budget = { none with Aborts = 1 }
     }
 
-    let large = [
-        handoverRead
-        relayout
-        twice
-        three
-        splits
-        inspect
-        attempts
+    let private retryCrash = {
+        wideRetry with
+            Name = "retry-crash"
+            About = "the same, and a coordinator lost on the way"
+            Budget = { none with Aborts = 1; Crashes = 1 }
+    }
+
+    let private crashLoss = {
+        basis with
+            Name = "crash-loss"
+            About = "two routers, a coordinator and a target's store lost in one run"
+            Routers = [| "r0"; "r1" |]
+            Operations = [| op OpKind.Put 0; op OpKind.Read 1 |]
+            Budget = { none with Crashes = 1; Losses = 1 }
+    }
+
+    let private allAtOnce = {
+        basis with
+            Name = "all-at-once"
+            About = "undone and tried again, a coordinator and a target's store lost, all in one run"
+            Goals = [| there; there |]
+            Operations = [| op OpKind.Put 0 |]
+            Budget = {
+                none with
+                    Crashes = 1
+                    Aborts = 1
+                    Losses = 1
+            }
+    }
+
+    let private changeCrash = {
+        change with
+            Name = "change-crash"
+            About = "another writer while the shard moves, and a coordinator lost"
+            Budget = { none with Writers = 1; Crashes = 1 }
+    }
+
+    let private pair = {
+        overlap with
+            Name = "pair"
+            About = "two copies, one of which stays; two routers, a read beside the write"
+            Routers = [| "r0"; "r1" |]
+            Operations = [| op OpKind.Put 0; op OpKind.Read 1 |]
+    }
+
+    let private pairBack = {
+        overlap with
+            Name = "pair-back"
+            About = "two copies, one of which stays; there and back, a coordinator lost on the way"
+            Goals = [| whole [ "b"; "c" ]; whole [ "a"; "b" ] |]
+            Budget = { none with Crashes = 1 }
+    }
+
+    let private pairRetry = {
+        pairBack with
+            Name = "pair-retry"
+            About = "two copies, one of which stays; undone at every stage, and tried again"
+            Goals = [| whole [ "b"; "c" ]; whole [ "b"; "c" ] |]
+            Budget = { none with Aborts = 1 }
+    }
+
+    let private pairLoss = {
+        overlap with
+            Name = "pair-loss"
+            About = "two copies, one of which stays; a target's store is lost"
+            Budget = { none with Losses = 1 }
+    }
+
+    let private threeCrash = {
+        three with
+            Name = "three-crash"
+            About = "three copies, two of which stay; a coordinator is lost"
+            Budget = { none with Crashes = 1 }
+    }
+
+    let private threeLoss = {
+        three with
+            Name = "three-loss"
+            About = "three copies, two of which stay; any store is lost"
+            Operations = [||]
+            Budget = { none with Losses = 1 }
+    }
+
+    /// Beside the usual ones.
+    let larger = [
         wideCrash
         wideRetry
+        pairRetry
+        pairLoss
+        threeLoss
+        allAtOnce
+        pair
+        pairBack
+        crashLoss
+        splits
+        retryCrash
         wideLoss
-        change
-        loss
-        lossLate
-        abortLoss
+        changeCrash
+        threeCrash
     ]
+
+    let large = usual @ larger
 
     /// Too many states to see them all: for `--config` with a limit.
     let endless = [
         {
-            wide with
+            wideCrash with
                 Name = "endless"
                 About = "two keys, two routers, there and back, with an abort, a crash and a loss in one run"
                 Budget = {
@@ -346,4 +458,4 @@ module Configurations =
         }
     ]
 
-    let all: Setting list = usual @ large @ endless
+    let all: Setting list = large @ endless

@@ -43,9 +43,12 @@ module Coordination =
         | true, known -> known
         | _ -> interned.GetOrAdd(print, Coordinator(Interlocked.Increment &count, state, print))
 
-    /// Failures beyond what any limit looks at begin to repeat, so that retrying for ever is a circle.
-    let private fold failures =
-        if failures > 8 then failures - 6 else failures
+    /// Failures are counted up to where nothing looks further, so that retrying for ever is a circle. A copy's choose
+    /// which owner it reads from, in turn; all others are held against limits.
+    let private fold (limits: Limits) (owners: int) (kind: TaskKind) failures =
+        match kind with
+        | Filling -> failures % owners
+        | _ -> min failures (List.max [ 3; limits.MaxDeltaFailures; limits.MaxDropFailures ])
 
     let private renumber (state: State) : State * (int64 -> int64) =
         let order =
@@ -61,27 +64,29 @@ module Coordination =
             else
                 order |> Map.tryFind s |> Option.defaultValue 0L
 
-        let chore _ (c: Chore) = {
+        let chore (failures: int) (c: Chore) = {
             Status =
                 (match c.Status with
                  | Busy s -> Busy(rename s)
                  | Resting s -> Resting(rename s)
                  | other -> other)
-            Failures = fold c.Failures
+            Failures = failures
             LastError = ""
         }
 
-        let member' (m: Member) = {
+        let member' (owners: int) (m: Member) = {
             m with
-                Chores = m.Chores |> Map.map chore
+                Chores =
+                    m.Chores
+                    |> Map.map (fun kind c -> chore (fold state.Limits owners kind c.Failures) c)
         }
 
         let move (m: Move) = {
             m with
-                Owners = m.Owners |> Array.map member'
-                Takers = m.Takers |> Array.map (Array.map member')
+                Owners = m.Owners |> Array.map (member' m.Owners.Length)
+                Takers = m.Takers |> Array.map (Array.map (member' m.Owners.Length))
                 DrainTimer = rename m.DrainTimer
-                Writer = chore () m.Writer
+                Writer = chore m.Writer.Failures m.Writer
                 DeltaCompared = 0L
                 DeltaCopied = 0L
                 Reason = ""

@@ -22,6 +22,8 @@ module Moves =
 
     let private cutoverPrint = marker 0
     let private abortPrint = marker 1
+    let private pausePrint = marker 2
+    let private resumePrint = marker 3
 
     let private writerPrint =
         Array.init 16 (fun shard -> Array.init 4 (fun router -> marker (100 + 10 * shard + router)))
@@ -252,7 +254,18 @@ module Moves =
                             |]
                     }
 
-            if left.Aborts > 0 then
+            if left.Pauses > 0 && c.State.Status.IsRunning then
+                order true (fun () -> "the operator pauses the migration") (Ordered Order.Pause) pausePrint {
+                    left with
+                        Pauses = left.Pauses - 1
+                }
+
+            if c.State.Status.IsPaused then
+                Seen.mark Sometimes.PausedAndGoneOn
+
+                order false (fun () -> "the operator lets the migration go on") (Ordered Order.Resume) resumePrint left
+
+            if left.Aborts > 0 && not c.State.Status.IsAborting then
                 order true (fun () -> "the operator aborts the migration") (Ordered(Order.Abort "")) abortPrint {
                     left with
                         Aborts = left.Aborts - 1
@@ -300,7 +313,7 @@ module Moves =
             all.Add {
                 Told = told
                 IsFault = isFault
-                World = Network.tidy setting next
+                World = Reduction.apply setting next
             }
 
         for i in 0 .. w.Flights.Length - 1 do

@@ -11,6 +11,17 @@ module Network =
     let private barrierAt (setting: Setting) (w: World) (node: string) (stamp: RouteStamp) =
         w.Nodes[setting.NodeIndex node].Barriers[setting.ShardIndex stamp.Shard]
 
+    /// Whether the operation counts an answer to a put that it sent in this run under this epoch.
+    let private isHeard (op: Op) (run: int) (epoch: int64) =
+        op.IsPutting
+        && op.Run = run
+        && (match op.WriteState with
+            | Some state -> state.Route.Epoch = epoch || Mutants.epochOfAnswersIgnored ()
+            | None -> false)
+
+    let private keyIndex (setting: Setting) (document: Document) =
+        setting.Keys |> Array.findIndex (fun k -> k.Equals(box document.Key))
+
     /// What is on its way and can do nothing any more, whatever happens: taken out. What nobody waits for: made alike.
     let private tidied (setting: Setting) (w: World) (flight: Flight) : Flight voption =
         let isStale node (stamp: RouteStamp) =
@@ -19,9 +30,7 @@ module Network =
 
         match flight.Cargo with
         | PutRequest(op, run, stamp, replica, document) ->
-            let isDead =
-                op < 0
-                || not (w.Ops[op].IsPutting && w.Ops[op].Run = run && w.Ops[op].WriteState.IsSome)
+            let isDead = op < 0 || not (isHeard w.Ops[op] run stamp.Epoch)
 
             if not isDead then
                 ValueSome flight
@@ -32,7 +41,7 @@ module Network =
                 let slot =
                     w.Nodes[setting.NodeIndex replica.Node].Slots[setting.ShardIndex replica.Store]
 
-                let key = setting.Keys |> Array.findIndex (fun k -> k.Equals(box document.Key))
+                let key = keyIndex setting document
 
                 let isDominated =
                     slot.IsServing
@@ -48,8 +57,8 @@ module Network =
                     ValueSome flight
                 else
                     ValueSome(Flight(PutRequest(-1, 0, stamp, replica, document)))
-        | PutAnswer(op, run, _, _, _) ->
-            if w.Ops[op].IsPutting && w.Ops[op].Run = run then
+        | PutAnswer(op, run, epoch, _, _) ->
+            if isHeard w.Ops[op] run epoch then
                 ValueSome flight
             else
                 ValueNone
@@ -63,9 +72,20 @@ module Network =
             | MakeStore(node, command) ->
                 keep (
                     not (isStale node command.Stamp)
-                    && not (w.Nodes[setting.NodeIndex node].Slots[setting.ShardIndex command.Store].IsServing)
+                    && (not (w.Nodes[setting.NodeIndex node].Slots[setting.ShardIndex command.Store].IsServing)
+                        || barrierAt setting w node command.Stamp < command.Stamp.Epoch)
                 )
-            | DropStore(node, command) -> keep (WorldFaults.dropsCarryNoEpoch () || not (isStale node command.Stamp))
+            | DropStore(node, command) ->
+                let n = setting.NodeIndex node
+                let slot = w.Nodes[n].Slots[setting.ShardIndex command.Store]
+
+                // Its incarnation is no more, and never comes again.
+                let isGone =
+                    command.Incarnation <> Guid.Empty
+                    && (not slot.IsServing || command.Incarnation <> Nodes.guid n slot.Incarnation)
+                    && barrierAt setting w node command.Stamp >= command.Stamp.Epoch
+
+                keep (WorldFaults.dropsCarryNoEpoch () || not (isStale node command.Stamp || isGone))
             | Publish(changes, _) ->
                 keep (
                     changes
@@ -78,8 +98,27 @@ module Network =
             | AskWriter _
             | Cancel _
             | Wait _ -> ValueNone
-        | Carried(0L, target, command, _, _) ->
-            if isStale target command.Stamp then
+        | Carried(0L, target, command, incarnation, documents) ->
+            let n = setting.NodeIndex target
+            let slot = w.Nodes[n].Slots[setting.ShardIndex command.Store]
+
+            let isHeld (document: Document | null) =
+                match document with
+                | null -> true
+                | document ->
+                    match slot.Docs[keyIndex setting document] with
+                    | null -> false
+                    | stored -> not (Versions.isLater document.Version stored.Version)
+
+            // Everything it carries is there, or its incarnation is no more.
+            let isDone =
+                barrierAt setting w target command.Stamp >= command.Stamp.Epoch
+                && not (WorldFaults.olderOverwrites ())
+                && (not slot.IsServing
+                    || incarnation <> Nodes.guid n slot.Incarnation
+                    || Array.forall isHeld documents)
+
+            if isStale target command.Stamp || isDone then
                 ValueNone
             else
                 ValueSome flight

@@ -54,6 +54,9 @@ module Operations =
     let private ended (op: Op) phase document value =
         Op(phase, 0, 0, 0L, 0, op.Before, None, None, None, document, false, value)
 
+    /// What it was acknowledged with is no longer asked for.
+    let forgotten (op: Op) : Op = ended op op.Phase null op.Value
+
     /// At a writer, or nowhere, with nothing under way.
     let waiting (op: Op) : Op =
         Op(Phase.Waiting, 0, 0, 0L, op.Run, op.Before, None, None, None, null, false, 0)
@@ -142,7 +145,7 @@ module Operations =
                             w
                             i
                             (if op.Phase = Phase.Inspecting then
-                                 ended op Phase.Unknown op.Document 0
+                                 ended op Phase.Unknown null 0
                              else
                                  waiting op)
 
@@ -267,7 +270,7 @@ module Operations =
             | _ ->
                 Seen.mark Sometimes.UnknownOutcome
                 let w = remembered w op
-                withOp w i (ended op Phase.Unknown op.Document 0)
+                withOp w i (ended op Phase.Unknown null 0)
         | _ -> w
 
     /// A document is put under the router's route of the shard.
@@ -321,23 +324,28 @@ module Operations =
 
             put setting w i Phase.Putting document PutPurpose.NewVersion isSecondTry 0
 
-    /// The operations answered by now, as bits.
-    let private answered (w: World) =
-        let mutable all = 0
+    /// The operations on the same key that had been answered when this one began, as bits.
+    let private before (setting: Setting) (w: World) (i: int) =
+        if w.Ops[i].Phase <> Phase.Idle then
+            w.Ops[i].Before
+        else
+            let mutable all = 0
 
-        for i in 0 .. w.Ops.Length - 1 do
-            match w.Ops[i].Phase with
-            | Phase.Acknowledged
-            | Phase.Answered -> all <- all ||| (1 <<< i)
-            | _ -> ()
+            for other in 0 .. w.Ops.Length - 1 do
+                match w.Ops[other].Phase with
+                | Phase.Acknowledged
+                | Phase.Answered when setting.Operations[other].Key = setting.Operations[i].Key ->
+                    all <- all ||| (1 <<< other)
+                | _ -> ()
 
-        all
+            all
 
     /// A write, or a read in the key's queue, begins at a writer.
     let beginAtWriter (setting: Setting) (w: World) (i: int) (r: int) (s: int) : World =
         let op = w.Ops[i]
         let script = setting.Operations[i]
-        let before = if op.Phase = Phase.Idle then answered w else op.Before
+
+        let before = before setting w i
 
         match w.Routers[r].Known[s], w.Routers[r].Writers[s] with
         | Some route, Some writer ->
@@ -371,7 +379,8 @@ module Operations =
     /// A confirmed read begins, or begins again, at a router.
     let beginReading (setting: Setting) (w: World) (i: int) (r: int) (s: int) : World =
         let op = w.Ops[i]
-        let before = if op.Phase = Phase.Idle then answered w else op.Before
+
+        let before = before setting w i
 
         match w.Routers[r].Known[s] with
         | None -> w
@@ -394,7 +403,7 @@ module Operations =
     /// Nobody can tell any more what became of it.
     let giveUp (w: World) (i: int) : World =
         Seen.mark Sometimes.UnknownOutcome
-        withOp w i (ended w.Ops[i] Phase.Unknown w.Ops[i].Document 0)
+        withOp w i (ended w.Ops[i] Phase.Unknown null 0)
 
     /// The read in a key's queue has its finding.
     let private found (setting: Setting) (w: World) (i: int) (finding: Finding) : World =

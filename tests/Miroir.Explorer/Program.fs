@@ -6,14 +6,14 @@ let private usage =
     """explore: searches small worlds of the shipped machines, breadth first, for a state that breaks a promise
 
   (nothing)            the configurations of a test run
-  --large              the larger ones
+  --large              these and the larger ones: 20,000,000 states at least, or it fails
   --mutants            seeds each fault in turn, and shows what finds it
   --config NAME        one configuration
   --mutant NAME        with a fault seeded (several: joined by +)
   --states N           at most so many states of each configuration
   --seconds N          at most so many seconds for each configuration
   --threads N          as many searchers (as many as there are cores)
-  --least N            fewer states than that, of all configurations together, are a failure
+  --least N            fewer states than that, of all configurations together, or one cut short, are a failure
   --json FILE          writes what was found there too
   --progress           a line for each layer
   --list               the configurations and the faults"""
@@ -72,10 +72,9 @@ let private run (arguments: string[]) : int =
             Settings = settings
             IsPart = has "--config" || has "--mutant"
             LeastStates =
-                (if arguments |> Array.contains "--least" then
-                     number arguments "--least" 1L
-                 else
-                     0L)
+                (if has "--least" then number arguments "--least" 1L
+                 elif has "--large" then 20_000_000L
+                 else 0L)
             Json = valueOf arguments "--json"
         }
 

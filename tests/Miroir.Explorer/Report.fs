@@ -1,7 +1,6 @@
 namespace Miroir.Explorer
 
 open System
-open System.Diagnostics
 open System.IO
 open System.Text.Json
 
@@ -11,6 +10,8 @@ type SearchOrder = {
     Settings: Setting list
     /// Not everything that is to happen sometimes can happen in them.
     IsPart: bool
+    /// Fewer states than that, in configurations that were searched to their end, are a failure, and so is any
+    /// configuration that was not. 0: nothing is asked for.
     LeastStates: int64
     /// Where the result is written as JSON too.
     Json: string option
@@ -28,6 +29,7 @@ module Report =
             b.Crashes, "coordinator crashes"
             b.Writers, "changes of writer"
             b.Aborts, "aborts"
+            b.Pauses, "pauses"
             b.Drains, "drain timeouts"
             b.Losses, "lost stores"
             b.Deadlines, "clients' deadlines"
@@ -81,30 +83,8 @@ module Report =
     let private names (all: Sometimes seq) =
         all |> Seq.map string |> String.concat ", "
 
-    /// Of the working tree, with "+" where files were changed since; "unknown" outside of one.
-    let private commit () =
-        let git (arguments: string list) =
-            use running =
-                Process.Start(
-                    ProcessStartInfo("git", arguments, RedirectStandardOutput = true, RedirectStandardError = true)
-                )
-                |> nonNull
-
-            let output = running.StandardOutput.ReadToEnd()
-            running.WaitForExit()
-            if running.ExitCode = 0 then output.Trim() else ""
-
-        try
-            match git [ "rev-parse"; "--short"; "HEAD" ] with
-            | "" -> "unknown"
-            | head when git [ "status"; "--porcelain"; "-uno" ] = "" -> head
-            | head -> head + "+"
-        with :? ComponentModel.Win32Exception ->
-            "unknown"
-
     let private write (file: string) (outcomes: Outcome list) (missed: Sometimes[]) =
         let result = {|
-            commit = commit ()
             states = outcomes |> List.sumBy _.States
             seconds = outcomes |> List.sumBy _.Seconds
             isExhausted = outcomes |> List.forall _.IsExhausted
@@ -137,6 +117,14 @@ module Report =
         ]
 
         let states = outcomes |> List.sumBy _.States
+
+        let exhausted = outcomes |> List.filter _.IsExhausted |> List.sumBy _.States
+
+        let cut =
+            outcomes
+            |> List.filter (fun o -> not o.IsExhausted && o.Broken = "")
+            |> List.map _.Setting.Name
+
         let seconds = outcomes |> List.sumBy _.Seconds
         let reached = outcomes |> List.collect _.Reached |> List.distinct
         let broken = outcomes |> List.filter (fun o -> o.Broken <> "")
@@ -146,7 +134,13 @@ module Report =
             |> Array.filter (fun s -> not (List.contains s reached))
 
         printfn ""
-        printfn "%s states in %.1f s" (states.ToString "N0") seconds
+
+        printfn
+            "total: %s states in %.1f s, %s of them in %d configurations of which all were seen"
+            (states.ToString "N0")
+            seconds
+            (exhausted.ToString "N0")
+            (outcomes |> List.filter _.IsExhausted |> List.length)
 
         for property in Properties.always do
             let name = property.Substring(0, property.IndexOf ':')
@@ -167,17 +161,18 @@ module Report =
         if missed.Length > 0 then
             printfn "sometimes NEVER reached: %s" (names missed)
 
-        if states < order.LeastStates then
-            let least = order.LeastStates.ToString "N0"
-            printfn "fewer than the %s states that are to be seen" least
+        let isTooLittle =
+            order.LeastStates > 0L && (exhausted < order.LeastStates || not cut.IsEmpty)
+
+        if not cut.IsEmpty then
+            printfn "cut short: %s" (String.concat ", " cut)
+
+        if isTooLittle then
+            printfn "not all of at least %s states were seen" (order.LeastStates.ToString "N0")
 
         order.Json |> Option.iter (fun file -> write file outcomes missed)
 
-        if
-            not broken.IsEmpty
-            || (missed.Length > 0 && not order.IsPart)
-            || states < order.LeastStates
-        then
+        if not broken.IsEmpty || (missed.Length > 0 && not order.IsPart) || isTooLittle then
             1
         else
             0

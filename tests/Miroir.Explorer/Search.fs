@@ -32,50 +32,17 @@ type Outcome = {
 [<RequireQualifiedAccess>]
 module Search =
 
-    /// One state in so many is led to its end by fair delivery alone.
-    [<Literal>]
-    let private FairEach = 1024UL
+    let private wedged (w: World) (what: string) : string =
+        let phases = w.Ops |> Array.map (fun op -> string op.Phase) |> String.concat ", "
 
-    [<Literal>]
-    let private FairSteps = 3000
+        let moves =
+            w.Coordinator.State.Moves
+            |> Array.map (fun m -> string m.Step)
+            |> String.concat ", "
 
-    /// Without any more faults, everything comes to an end. "" where it does.
-    let private comesToAnEnd (setting: Setting) (from: World) : string =
-        let mutable w = from
-        let mutable steps = 0
-        let mutable seed = from.Print.B ||| 1UL
-        let mutable isOver = Properties.isOver w
-        let mutable stuck = false
+        $"no wedge: {what}; the migration is {w.Coordinator.State.Status} ({moves}), operations {phases}"
 
-        while not isOver && not stuck && steps < FairSteps do
-            let here = w.Print
-
-            let next =
-                Moves.successors setting w
-                |> Seq.filter (fun s -> not s.IsFault && s.World.Print <> here)
-                |> Seq.toArray
-
-            if next.Length = 0 then
-                stuck <- true
-            else
-                seed <- seed * 6364136223846793005UL + 1442695040888963407UL
-                w <- next[int ((seed >>> 33) % uint64 next.Length)].World
-                steps <- steps + 1
-                isOver <- Properties.isOver w
-
-        if isOver then
-            ""
-        else
-            let phases = w.Ops |> Array.map (fun op -> string op.Phase) |> String.concat ", "
-
-            let moves =
-                w.Coordinator.State.Moves
-                |> Array.map (fun m -> string m.Step)
-                |> String.concat ", "
-
-            $"no wedge: {steps} steps of fair delivery later the migration is {w.Coordinator.State.Status} ({moves}), operations {phases}"
-
-    let private tell (setting: Setting) (path: int list) (broken: string) : string list =
+    let private tell (setting: Setting) (path: int list) (conclude: World -> string) : string * string list =
         let story = ResizeArray<string>()
         let mutable w = Beginning.initial setting
         let mutable n = 0
@@ -90,8 +57,9 @@ module Search =
 
             w <- step.World
 
+        let broken = conclude w
         story.Add $"     broken: {broken}"
-        List.ofSeq story
+        broken, List.ofSeq story
 
     let run (setting: Setting) (bounds: SearchBounds) : Outcome =
         let threads = max 1 bounds.Threads
@@ -103,12 +71,14 @@ module Search =
         let mutable steps = 0L
         let mutable depth = 0
         let first = Beginning.initial setting
-        let root = visited.Add(first.Print, -1, 0)
+        let ways = Ways threads
+        let struct (root, _) = visited.Add(first.Print, -1, 0)
         let mutable frontier = [| struct (first, root) |]
-        let violation: (int * string) option ref = ref None
+        /// Where, and what is to be said of the world there.
+        let violation: (int * (World -> string)) option ref = ref None
         let mutable isCut = false
 
-        let found (state: int) (what: string) =
+        let found (state: int) (what: World -> string) =
             lock violation (fun () ->
                 if violation.Value.IsNone then
                     violation.Value <- Some(state, what))
@@ -116,10 +86,12 @@ module Search =
         while frontier.Length > 0 && violation.Value.IsNone && not isCut do
             let layer = frontier
             let cursor = ref 0
+            ways.BeginLayer()
             let nexts = Array.init threads (fun _ -> ResizeArray<struct (World * int)>())
 
             let work (t: int) =
                 let mine = nexts[t]
+                let leadsTo = ResizeArray<int>()
                 let mutable taken = 0L
                 let mutable go = true
 
@@ -142,41 +114,43 @@ module Search =
                             try
                                 let here = w.Print
                                 let all = Moves.successors setting w
-                                let mutable leads = false
+                                let mutable isStuck = true
+                                leadsTo.Clear()
 
                                 for ordinal in 0 .. all.Count - 1 do
                                     let next = all[ordinal].World
                                     let print = next.Print
                                     taken <- taken + 1L
+                                    let struct (state, isNew) = visited.Add(print, number, ordinal)
 
                                     if print <> here then
-                                        leads <- true
+                                        isStuck <- false
 
-                                    match visited.Add(print, number, ordinal) with
-                                    | -1 when next.Broken = "" -> ()
-                                    | state ->
+                                        if not all[ordinal].IsFault then
+                                            leadsTo.Add state
+
+                                    if isNew || next.Broken <> "" then
                                         let broken = Properties.broken setting next
 
-                                        if broken <> "" then
-                                            // Broken on the way into a state that others reach well.
-                                            let state =
-                                                if state >= 0 then
-                                                    state
-                                                else
-                                                    visited.Add({ print with B = ~~~print.B }, number, ordinal)
-
-                                            found state broken
-                                        elif state >= 0 then
+                                        if broken = "" then
                                             mine.Add(struct (next, state))
+                                        elif isNew then
+                                            found state (fun _ -> broken)
+                                        else
+                                            // Broken on the way into a state that others reach well.
+                                            let struct (state, _) =
+                                                visited.Add({ print with B = ~~~print.B }, number, ordinal)
 
-                                if not leads && not (Properties.isOver w) then
-                                    found number (comesToAnEnd setting w)
-                                elif here.A % FairEach = 0UL then
-                                    match comesToAnEnd setting w with
-                                    | "" -> ()
-                                    | stuck -> found number stuck
+                                            found state (fun _ -> broken)
+
+                                if Properties.isOver w then
+                                    ways.AddOver(t, number)
+                                elif isStuck then
+                                    found number (fun w -> wedged w "nothing can happen any more")
+                                else
+                                    ways.Add(t, number, leadsTo)
                             with e ->
-                                found number $"total: {e.GetType().Name}: {e.Message} {e.StackTrace}"
+                                found number (fun _ -> $"total: {e.GetType().Name}: {e.Message} {e.StackTrace}")
 
                 Interlocked.Add(&steps, taken) |> ignore
 
@@ -214,10 +188,15 @@ module Search =
             then
                 isCut <- frontier.Length > 0
 
+        if violation.Value.IsNone && not isCut then
+            match ways.Stranded visited.Bound with
+            | -1 -> ()
+            | state -> found state (fun w -> wedged w "without another fault, no way leads to the end")
+
         let broken, story =
             match violation.Value with
             | None -> "", []
-            | Some(state, what) -> what, tell setting (visited.Path state) what
+            | Some(state, what) -> tell setting (visited.Path state) what
 
         {
             Setting = setting

@@ -22,6 +22,7 @@ type Sometimes =
     | StoreMadeAgain = 12
     | UnknownOutcome = 13
     | ThereAndBack = 14
+    | PausedAndGoneOn = 15
 
 [<RequireQualifiedAccess>]
 module Seen =

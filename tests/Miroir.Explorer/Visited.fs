@@ -12,15 +12,18 @@ type Visited() =
 
     member _.Count = Volatile.Read &count
 
-    /// The state's number where it is new, or -1.
-    member _.Add(print: Fingerprint, parent: int, ordinal: int) : int =
-        let s = int (print.A >>> 56)
+    /// Above every state's number.
+    member _.Bound = 256 * (shards |> Array.map _.Count |> Array.max)
 
-        match shards[s].Add(print, parent, ordinal) with
-        | -1 -> -1
-        | i ->
+    /// The state's number, and whether it is new.
+    member _.Add(print: Fingerprint, parent: int, ordinal: int) : struct (int * bool) =
+        let s = int (print.A >>> 56)
+        let struct (i, isNew) = shards[s].Add(print, parent, ordinal)
+
+        if isNew then
             Interlocked.Increment &count |> ignore
-            s + 256 * i
+
+        struct (s + 256 * i, isNew)
 
     /// The steps from the beginning to a state.
     member _.Path(state: int) : int list =
@@ -50,12 +53,15 @@ and [<Sealed>] private Shard() =
 
         at
 
-    member this.Add(print: Fingerprint, parent: int, ordinal: int) : int =
+    member _.Count = count
+
+    /// Its place here, and whether it is new.
+    member this.Add(print: Fingerprint, parent: int, ordinal: int) : struct (int * bool) =
         lock this (fun () ->
             let at = place print table
 
             if table[at] <> 0 then
-                -1
+                struct (table[at] - 1, false)
             else
                 if count = prints.Length then
                     let size = count + count / 2
@@ -77,7 +83,7 @@ and [<Sealed>] private Shard() =
 
                     table <- larger
 
-                count - 1)
+                struct (count - 1, true))
 
     member this.Origin(i: int) : struct (int * int) =
         lock this (fun () -> struct (parents[i], int ordinals[i]))

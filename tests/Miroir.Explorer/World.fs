@@ -30,6 +30,8 @@ type Budget = {
     /// A shard is given to another writer.
     Writers: int
     Aborts: int
+    /// The operator pauses the migration, and lets it go on some time later.
+    Pauses: int
     /// The drain timeout runs out.
     Drains: int
     /// A store is lost.
@@ -45,6 +47,7 @@ type Budget = {
         Crashes = 0
         Writers = 0
         Aborts = 0
+        Pauses = 0
         Drains = 0
         Losses = 0
         Deadlines = 0
@@ -243,7 +246,6 @@ type Op
                 e.Byte router
                 e.Byte shard
                 e.Num term
-                e.Byte run
                 e.Flag isSecondTry
                 Encode.document e document
                 e.Num value
@@ -276,14 +278,15 @@ type Op
     /// The shard, and the writer's term, in whose queue it is.
     member _.Shard = shard
     member _.Term = term
-    /// Which of its runs of asking or putting this is: answers to an earlier one are nobody's.
+    /// Which of its runs of asking or putting this is: answers to an earlier one are nobody's. No part of the state:
+    /// once that is done, everything on its way to an operation is of its run.
     member _.Run = run
     /// The operations that had been answered before this one began, as bits.
     member _.Before = before
     member _.Route = route
     member _.ReadState = read
     member _.WriteState = write
-    /// What it puts, or was acknowledged or answered with.
+    /// What it puts, or was acknowledged with.
     member _.Document = document
     /// Put once more, after an inspection.
     member _.IsSecondTry = isSecondTry
@@ -325,18 +328,16 @@ type Flight(cargo: Cargo) =
     let print =
         Encoder.Of(fun e ->
             match cargo with
-            | PutRequest(op, run, stamp, replica, document) ->
+            | PutRequest(op, _, stamp, replica, document) ->
                 e.Byte 1
                 e.Num op
-                e.Num run
                 Encode.stamp e stamp
                 Encode.replica e replica
                 e.Text document.Key.Text
                 Encode.document e document
-            | PutAnswer(op, run, epoch, replica, reply) ->
+            | PutAnswer(op, _, epoch, replica, reply) ->
                 e.Byte 2
                 e.Num op
-                e.Num run
                 e.Num epoch
                 Encode.replica e replica
                 Encode.putReply e reply
@@ -418,6 +419,7 @@ type World = {
             e.Byte b.Crashes
             e.Byte b.Writers
             e.Byte b.Aborts
+            e.Byte b.Pauses
             e.Byte b.Drains
             e.Byte b.Losses
             e.Byte b.Deadlines)

@@ -1,5 +1,4 @@
 using Miroir.Core.Cutover;
-using Miroir.Runtime.AntiEntropy;
 
 namespace Miroir.Runtime.Coordination;
 
@@ -11,8 +10,6 @@ public sealed record CoordinatorOptions
 
     /// <summary>What a migration starts with; its throttle comes with the command.</summary>
     public Limits MigrationLimits { get; init; } = Limits.Default;
-
-    public EntropyOptions AntiEntropy { get; init; } = new();
 
     /// <summary>Migrations that run at once.</summary>
     public int MaxConcurrentMigrations { get; init; } = 4;

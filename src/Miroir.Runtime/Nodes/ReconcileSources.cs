@@ -55,16 +55,7 @@ internal sealed class ReconcileSources(
             options.PageBytes,
             withBodies
         );
-        var (node, replica) = (nodes[source], command.Sources[source]);
-        var asked = new SourceScan(
-            replica.Node,
-            replica.Store,
-            withBodies,
-            command.After,
-            (after, limit) => node.Scan(scan.Behind(after), limit),
-            hash => command.Range.Contains(hash)
-        );
-        return new SourceStream(asked, patience, cancel);
+        return new SourceStream(nodes[source], command.Sources[source], scan, patience, cancel);
     }
 
     /// <summary>What a source has under the keys; UnreachableException where it does not answer.</summary>

@@ -3,24 +3,20 @@ using Miroir.Ports;
 
 namespace Miroir.Runtime.Nodes;
 
-/// <summary>What is scanned where: how to open it behind a key, and which hashes it may answer.</summary>
-internal sealed record SourceScan(
-    string Node,
-    ShardId Store,
-    bool WithBodies,
-    Key? After,
-    Func<Key?, CancellationToken, IAsyncEnumerable<ScanReply>> Open,
-    Func<ulong, bool> IsAsked
-);
-
 /// <summary>
 /// The pages of one source's scan, one read ahead while the last is being worked on. A stream that breaks goes on
 /// behind its last page, a bounded number of times in a row; a source that answers nonsense ends the reconcile.
 /// </summary>
-internal sealed class SourceStream(SourceScan scan, Patience patience, CancellationToken cancel) : IAsyncDisposable
+internal sealed class SourceStream(
+    INode source,
+    SourceReplica replica,
+    ScanCommand template,
+    Patience patience,
+    CancellationToken cancel
+) : IAsyncDisposable
 {
     private readonly CancellationTokenSource lifetime = CancellationTokenSource.CreateLinkedTokenSource(cancel);
-    private Key? after = scan.After;
+    private Key? after = template.After;
     private Task<ScanPage>? ahead;
     private IAsyncEnumerator<ScanReply>? pages;
     private CancellationTokenSource? limit;
@@ -88,7 +84,7 @@ internal sealed class SourceStream(SourceScan scan, Patience patience, Cancellat
         {
             limit = patience.NewLimit();
             both = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, lifetime.Token);
-            pages = scan.Open(after, both.Token).GetAsyncEnumerator(both.Token);
+            pages = source.Scan(template.Behind(after), both.Token).GetAsyncEnumerator(both.Token);
         }
 
         limit!.CancelAfter(patience.PeerTimeout);
@@ -98,7 +94,7 @@ internal sealed class SourceStream(SourceScan scan, Patience patience, Cancellat
         }
         catch (OperationCanceledException) when (!lifetime.IsCancellationRequested)
         {
-            throw patience.TooLate(scan.Node);
+            throw patience.TooLate(replica.Node);
         }
         finally
         {
@@ -133,16 +129,18 @@ internal sealed class SourceStream(SourceScan scan, Patience patience, Cancellat
             throw Failed("it sent an empty page and says that more is behind it");
         }
 
-        if (scan.WithBodies && page.Bodies.Length != page.Entries.Length)
+        if (template.WithBodies && page.Bodies.Length != page.Entries.Length)
         {
             throw Failed($"it sent {page.Bodies.Length} bodies for {page.Entries.Length} entries");
         }
 
         foreach (var entry in page.Entries)
         {
-            if (!scan.IsAsked(entry.Key.Hash))
+            if (!template.Range.Contains(entry.Key.Hash))
             {
-                throw Failed($"it sent key \"{entry.Key}\" (hash {entry.Key.Hash:x16}), which was not asked for");
+                throw Failed(
+                    $"it sent key \"{entry.Key}\" (hash {entry.Key.Hash:x16}), which is not in {template.Range}"
+                );
             }
         }
 
@@ -165,5 +163,5 @@ internal sealed class SourceStream(SourceScan scan, Patience patience, Cancellat
         };
 
     private ReconcileEndedException Failed(string why) =>
-        ReconcileEndedException.SourceFailed(scan.Node, $"scan of {scan.Store}: {why}");
+        ReconcileEndedException.SourceFailed(replica.Node, $"scan of {replica.Store}: {why}");
 }

@@ -7,13 +7,12 @@ namespace Miroir.Stores.Sqlite;
 /// What the node knows of itself: barriers, and stores being made, served and dropped. Everything is in node.db before
 /// it counts, and what a crash left half done is finished when the directory is opened.
 /// </summary>
-internal sealed partial class NodeRegistry : IDisposable
+internal sealed class NodeRegistry : IDisposable
 {
     private readonly string _directory;
     private readonly SqliteNodeStoreOptions _options;
     private readonly Func<Guid> _newGuid;
     private readonly RouteBarriers _barriers = new();
-    private readonly Sessions _sessions;
     private readonly CommitThread _commits;
 
     // Making and dropping are rare, and one at a time: a store that goes can't be in another's way.
@@ -24,7 +23,6 @@ internal sealed partial class NodeRegistry : IDisposable
         _directory = directory;
         _options = options;
         _newGuid = newGuid;
-        _sessions = new Sessions(newGuid);
         Files = new ShardFiles(options);
         var database = NodeDatabase.Open(
             Path.Combine(directory, "node.db"),
@@ -36,7 +34,6 @@ internal sealed partial class NodeRegistry : IDisposable
             options.Names.Sync(directory);
             NodeId = NodeDatabase.NodeId(database);
             NodeDatabase.LoadBarriers(database, _barriers);
-            NodeDatabase.LoadSessions(database, _sessions);
             Recover(database);
         }
         catch
@@ -46,8 +43,6 @@ internal sealed partial class NodeRegistry : IDisposable
         }
 
         _commits = new CommitThread(database, "miroir node.db");
-        _sessions.Start(_commits);
-        Files.Distrusted += Quarantine;
     }
 
     public Guid NodeId { get; }
@@ -96,13 +91,11 @@ internal sealed partial class NodeRegistry : IDisposable
         {
             if (!await Admit(command.Stamp).ConfigureAwait(false))
                 return Stale(command);
-            if (!Files.TryGet(command.Store, out var known))
-                return await MakeNew(command, StoreHealth.Serving).ConfigureAwait(false);
-            if (known.Health == StoreHealth.Quarantined)
-                return Refused($"store {command.Store} is quarantined: have it rebuilt, or drop it first");
-            return known.Registration.Range.Equals(command.Range)
-                ? MakeReply.NewMade(known.Registration.Incarnation)
-                : MakeReply.NewMakeRefused(OtherRange(command, known.Registration));
+            if (Files.TryGet(command.Store, out var known))
+                return known.Registration.Range.Equals(command.Range)
+                    ? MakeReply.NewMade(known.Registration.Incarnation)
+                    : MakeReply.NewMakeRefused(OtherRange(command, known.Registration));
+            return await MakeNew(command).ConfigureAwait(false);
         }
         finally
         {
@@ -143,14 +136,13 @@ internal sealed partial class NodeRegistry : IDisposable
     /// <summary>Closes every file, then node.db.</summary>
     public void Dispose()
     {
-        AwaitQuarantines();
         foreach (var file in Files.All())
             Files.Retire(file).GetAwaiter().GetResult();
         _commits.Dispose();
         _lifecycle.Dispose();
     }
 
-    private async Task<MakeReply> MakeNew(MakeCommand command, StoreHealth health)
+    private async Task<MakeReply> MakeNew(MakeCommand command)
     {
         var store = new StoreRegistration(
             command.Store,
@@ -160,16 +152,14 @@ internal sealed partial class NodeRegistry : IDisposable
             command.Attempt,
             command.Stamp.Epoch
         );
-        var file = FileOf(store, health);
-        var made = health == StoreHealth.Filling ? StoreState.Filling : StoreState.Serving;
+        var file = FileOf(store);
         try
         {
             if (!await MoveOn(command.Stamp, store, StoreState.Making).ConfigureAwait(false))
                 return Stale(command);
-            _sessions.Forget(store.Store);
             file.Create(Files.FileCacheKiB);
             // A barrier that rose meanwhile was confirmed without this store: it must not begin to serve behind it.
-            if (!await MoveOn(command.Stamp, store, made).ConfigureAwait(false))
+            if (!await MoveOn(command.Stamp, store, StoreState.Serving).ConfigureAwait(false))
             {
                 await Remove(file).ConfigureAwait(false);
                 return Stale(command);
@@ -221,36 +211,22 @@ internal sealed partial class NodeRegistry : IDisposable
             static isDone => isDone
         );
 
-    /// <summary>Before anybody is served: what a crash left half made or half dropped goes; what lost its file is quarantined.</summary>
+    /// <summary>Before anybody is served: what a crash left half made or half dropped goes, and so does what lost its file.</summary>
     private void Recover(Database database)
     {
         foreach (var (store, state) in NodeDatabase.Stores(database))
         {
-            var file = FileOf(store, HealthOf(state));
-            var isKept = state is StoreState.Serving or StoreState.Filling;
-            if (isKept && File.Exists(file.Path))
+            var file = FileOf(store);
+            if (state == StoreState.Serving && File.Exists(file.Path))
             {
                 Files.Add(file);
                 continue;
             }
 
+            file.Delete();
             database.BeginImmediate();
-            if (isKept)
-                NodeDatabase.Register(database, store, StoreState.Quarantined);
-            else if (state != StoreState.Quarantined)
-            {
-                file.Delete();
-                NodeDatabase.Unregister(database, store.Store);
-            }
-
+            NodeDatabase.Unregister(database, store.Store);
             database.Commit();
-            if (isKept)
-                _options.Log($"store {store.Store} is quarantined: its file '{file.Path}' is gone");
-            if (isKept || state == StoreState.Quarantined)
-            {
-                file.SetAside();
-                Files.Add(FileOf(store, StoreHealth.Quarantined));
-            }
         }
     }
 
@@ -272,18 +248,7 @@ internal sealed partial class NodeRegistry : IDisposable
             : throw new IOException("Too many changes wait for node.db already: try again later.");
     }
 
-    private ShardFile FileOf(StoreRegistration store, StoreHealth health) =>
-        new(store, store.PathIn(_directory), _options, _sessions, health);
-
-    private static StoreHealth HealthOf(StoreState state) =>
-        state switch
-        {
-            StoreState.Filling => StoreHealth.Filling,
-            StoreState.Quarantined => StoreHealth.Quarantined,
-            _ => StoreHealth.Serving,
-        };
-
-    private static MakeReply Refused(string why) => MakeReply.NewMakeRefused(new Refusal(RefusalCode.Failed, why));
+    private ShardFile FileOf(StoreRegistration store) => new(store, store.PathIn(_directory), _options);
 
     private MakeReply Stale(MakeCommand command) => MakeReply.NewMakeStaleEpoch(Barrier(command.Stamp.Shard).Epoch);
 

@@ -27,10 +27,7 @@ internal sealed class TestCluster : IAsyncDisposable
     private RouterHost? router;
     private HttpCoordinator? link;
 
-    private readonly CoordinatorOptions coordinatorOptions;
-
-    private TestCluster(Func<string, SqliteNodeStoreOptions?> storeOptions, CoordinatorOptions coordinatorOptions) =>
-        (this.storeOptions, this.coordinatorOptions) = (storeOptions, coordinatorOptions);
+    private TestCluster(Func<string, SqliteNodeStoreOptions?> storeOptions) => this.storeOptions = storeOptions;
 
     /// <summary>Where clients ask: the router.</summary>
     public string Address => addresses["router"];
@@ -42,11 +39,10 @@ internal sealed class TestCluster : IAsyncDisposable
     /// <param name="storeOptions">By a node's name; null: the defaults.</param>
     public static async Task<TestCluster> StartAsync(
         int count = 3,
-        Func<string, SqliteNodeStoreOptions?>? storeOptions = null,
-        CoordinatorOptions? coordinatorOptions = null
+        Func<string, SqliteNodeStoreOptions?>? storeOptions = null
     )
     {
-        var cluster = new TestCluster(storeOptions ?? (_ => null), coordinatorOptions ?? new CoordinatorOptions());
+        var cluster = new TestCluster(storeOptions ?? (_ => null));
         try
         {
             for (var i = 1; i <= count; i++)
@@ -103,7 +99,6 @@ internal sealed class TestCluster : IAsyncDisposable
                 Metadata = SqliteMetadataStore.Open(Path.Combine(folder.FullName, "metadata.db")),
                 Listen = Before("coordinator"),
                 Seed = seed,
-                Coordinator = coordinatorOptions,
             }
         );
         addresses["coordinator"] = await coordinator.StartAsync(default);
