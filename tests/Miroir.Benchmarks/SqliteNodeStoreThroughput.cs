@@ -5,13 +5,15 @@ namespace Miroir.Benchmarks;
 
 /// <summary>
 /// What a node's store on SQLite does in a second, synchronous=FULL: filling a shard in key order as a copy does, beside
-/// what SQLite itself needs to copy the same rows from file to file; single puts from many callers; reads; scans.
+/// what SQLite itself needs to copy the same rows from file to file; the same in random order, as clients' new documents
+/// come; single puts from many callers; reads; scans; digests.
 /// </summary>
 internal sealed class SqliteNodeStoreThroughput
 {
     private const int Shards = 16;
 
     private readonly Document[] _documents;
+    private readonly Document[] _shuffled;
     private readonly int _callers;
     private readonly int _putsByCaller;
     private readonly List<(string What, double PerSecond, double PerCpuSecond)> _measured = [];
@@ -21,6 +23,8 @@ internal sealed class SqliteNodeStoreThroughput
         _documents = new Document[isQuick ? 4_000 : 200_000];
         for (var i = 0; i < _documents.Length; i++)
             _documents[i] = MadeDocuments.Live(i, new DocumentVersion(1, i + 1));
+        _shuffled = [.. _documents];
+        new Random(1).Shuffle(_shuffled);
         Array.Sort(_documents, static (a, b) => a.Key.CompareTo(b.Key));
         (_callers, _putsByCaller) = isQuick ? (8, 50) : (64, 1000);
     }
@@ -45,8 +49,9 @@ internal sealed class SqliteNodeStoreThroughput
 
     private async Task OnceAsync(string folder)
     {
-        await Fill(Path.Combine(folder, "fill-1"), atOnce: 1);
-        await Fill(Path.Combine(folder, "fill-2"), atOnce: 2);
+        await Fill(Path.Combine(folder, "fill-random"), _shuffled, atOnce: 1);
+        await Fill(Path.Combine(folder, "fill-1"), _documents, atOnce: 1);
+        await Fill(Path.Combine(folder, "fill-2"), _documents, atOnce: 2);
         var file = Path.Combine(folder, "fill-2", "shards", "bench", "1-0.db");
         var raw = SqliteCopy.Run(file, Path.Combine(folder, "raw.db"), _documents.Length);
         Note($"INSERT ... SELECT, transactions of {SqliteCopy.Batch}", _documents.Length, raw);
@@ -68,26 +73,47 @@ internal sealed class SqliteNodeStoreThroughput
     private void Note(string what, int count, Spent spent) =>
         _measured.Add((what, count / spent.Elapsed.TotalSeconds, count / spent.Cpu.TotalSeconds));
 
-    private async Task Fill(string folder, int atOnce)
+    private async Task Fill(string folder, Document[] documents, int atOnce)
     {
         await using var store = SqliteNodeStore.Open(folder);
         await Make(store, 0);
         var waiting = new Queue<Task<PutReply[]>>();
         var watch = Spent.Start();
-        for (var from = 0; from < _documents.Length; from += SqliteCopy.Batch)
+        for (var from = 0; from < documents.Length; from += SqliteCopy.Batch)
         {
             if (waiting.Count == atOnce)
                 await waiting.Dequeue();
             var commands = new PutCommand[SqliteCopy.Batch];
             for (var i = 0; i < SqliteCopy.Batch; i++)
-                commands[i] = new PutCommand(Stamp(0), Shard(0), _documents[from + i]);
+                commands[i] = new PutCommand(Stamp(0), Shard(0), documents[from + i]);
             waiting.Enqueue(store.Put(commands, CancellationToken.None));
         }
 
         await Task.WhenAll(waiting);
-        Note($"ordered fill, batches of {SqliteCopy.Batch}, {atOnce} at once", _documents.Length, watch.Now());
-        if (atOnce == 2)
-            await Scans(store);
+        var order = ReferenceEquals(documents, _shuffled) ? "random" : "ordered";
+        Note($"{order} fill, batches of {SqliteCopy.Batch}, {atOnce} at once", documents.Length, watch.Now());
+        if (atOnce != 2)
+            return;
+        await Scans(store);
+        await Digests(store);
+    }
+
+    /// <summary>The root and its children, as a comparison asks for them: nothing is read from the disk.</summary>
+    private static async Task DigestsOnce(SqliteNodeStore store)
+    {
+        var command = new DigestCommand(Stamp(0), Shard(0), [HashRange.Full, .. DigestGrid.childrenOf(HashRange.Full)]);
+        var reply = await store.Digests(command, CancellationToken.None);
+        if (!reply.IsDigests)
+            throw new InvalidOperationException($"{reply}");
+    }
+
+    private async Task Digests(SqliteNodeStore store)
+    {
+        const int Calls = 200;
+        var watch = Spent.Start();
+        for (var call = 0; call < Calls; call++)
+            await DigestsOnce(store);
+        Note("digests of everything and of its 16 parts, calls", Calls, watch.Now());
     }
 
     private async Task Scans(SqliteNodeStore store)

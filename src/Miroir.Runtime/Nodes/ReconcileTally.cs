@@ -37,11 +37,19 @@ internal sealed class ReconcileTally(Key? after)
 
     public Guid Incarnation { get; set; }
 
+    /// <summary>What is copied now will be seen in the merge once more: it is copied, but not compared, and moves nothing.</summary>
+    public bool IsBeforeMerge { get; set; }
+
     public ReconcileProgress Latest => latest;
 
     /// <summary>An entry of the merge was compared, or copied unseen.</summary>
     public void Compare(Entry best)
     {
+        if (IsBeforeMerge)
+        {
+            return;
+        }
+
         compared++;
         digest += Digest.OfEntry(best.Key, best.Version, best.IsTombstone, best.Digest);
         watermark = best.Version.CompareTo(watermark) > 0 ? best.Version : watermark;
@@ -56,7 +64,7 @@ internal sealed class ReconcileTally(Key? after)
     }
 
     /// <summary>Everything up to this key is dominated, durably.</summary>
-    public void Advance(Key key) => position = key;
+    public void Advance(Key key) => position = IsBeforeMerge ? position : key;
 
     public void Publish() => latest = Progress(false);
 

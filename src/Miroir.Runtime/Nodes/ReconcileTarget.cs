@@ -15,7 +15,10 @@ internal sealed class ReconcileTarget(
 {
     private Key? scanned = command.After;
 
-    /// <summary>The incarnation that the store serves in under this command's epoch, which its barrier now has.</summary>
+    /// <summary>
+    /// The incarnation that the store serves in under this command's epoch, which its barrier now has. Where it is to be
+    /// rebuilt, the one that it is filled in: it is made anew where it is not being filled yet.
+    /// </summary>
     public async Task<Guid> Incarnation()
     {
         for (var attempt = 1; ; attempt++)
@@ -24,6 +27,13 @@ internal sealed class ReconcileTarget(
             var reply = (await store.RaiseBarriers([raise], cancel))[0];
             switch (reply)
             {
+                case BarrierReply.Confirmed when IsRebuilt:
+                    throw ReconcileEndedException.Refused(
+                        RefusalCode.Failed,
+                        $"store {command.Store} serves: there is nothing to rebuild"
+                    );
+                case { IsConfirmedNotServing: true } when IsRebuilt:
+                    return await BeginFill();
                 case BarrierReply.Confirmed confirmed:
                     return confirmed.Incarnation;
                 case BarrierReply.BarrierAbove above:
@@ -40,30 +50,48 @@ internal sealed class ReconcileTarget(
     /// <summary>The next page of what the target has, without bodies.</summary>
     public async Task<ScanPage> NextPage()
     {
-        for (var attempt = 1; ; attempt++)
+        var page = await Scan(command.Range, scanned, options.PageEntries);
+        scanned = page.Entries.Length > 0 ? page.Entries[^1].Key : scanned;
+        return page;
+    }
+
+    /// <summary>A key with the greatest hash that the store holds; null: it is empty. Found by halving what is left.</summary>
+    public async Task<Key?> LastKey()
+    {
+        Key? last = null;
+        var from = command.Range.Lo;
+        var upTo = command.Range.Last;
+        while (true)
         {
-            var scan = new ScanCommand(
-                command.Stamp,
-                command.Store,
-                command.Range,
-                scanned,
-                options.PageEntries,
-                options.PageBytes,
-                false
-            );
-            switch (await store.ScanPage(scan, cancel))
+            var page = await Scan(new HashRange(from, command.Range.Hi), null, 1);
+            if (page.Entries.Length > 0)
             {
-                case ScanReply.Page { Item: var page }:
-                    scanned = page.Entries.Length > 0 ? page.Entries[^1].Key : scanned;
-                    return page;
-                case ScanReply.ScanStaleEpoch stale:
-                    throw ReconcileEndedException.Stale(stale.Epoch);
-                case ScanReply.ScanRefused { Item: var refusal }:
-                    await Again(attempt, refusal);
-                    break;
-                default:
-                    throw ReconcileEndedException.NotServing();
+                last = page.Entries[0].Key;
             }
+            else if (last is null)
+            {
+                return null;
+            }
+            else
+            {
+                upTo = from - 1;
+            }
+
+            if (last.Hash >= upTo)
+            {
+                return last;
+            }
+
+            from = last.Hash + ((upTo - last.Hash) / 2) + 1;
+        }
+    }
+
+    /// <summary>The rebuilt store serves from now on.</summary>
+    public async Task Serve(Guid incarnation)
+    {
+        if (!await store.EndFill(command.Store, incarnation, cancel))
+        {
+            throw ReconcileEndedException.NotServing();
         }
     }
 
@@ -138,6 +166,46 @@ internal sealed class ReconcileTarget(
         }
 
         return (left, refusal, taken);
+    }
+
+    private bool IsRebuilt => command.Mode == ReconcileMode.Rebuild;
+
+    private async Task<Guid> BeginFill()
+    {
+        var make = new MakeCommand(command.Stamp, command.Store, command.Range, command.Migration, command.Attempt);
+        for (var attempt = 1; ; attempt++)
+        {
+            switch (await store.BeginFill(make, cancel))
+            {
+                case MakeReply.Made made:
+                    return made.Incarnation;
+                case MakeReply.MakeStaleEpoch stale:
+                    throw ReconcileEndedException.Stale(stale.Epoch);
+                case MakeReply.MakeRefused { Item: var refusal }:
+                    await Again(attempt, refusal);
+                    break;
+            }
+        }
+    }
+
+    private async Task<ScanPage> Scan(HashRange range, Key? after, int maxEntries)
+    {
+        var scan = new ScanCommand(command.Stamp, command.Store, range, after, maxEntries, options.PageBytes, false);
+        for (var attempt = 1; ; attempt++)
+        {
+            switch (await (IsRebuilt ? store.ScanFilling(scan, cancel) : store.ScanPage(scan, cancel)))
+            {
+                case ScanReply.Page { Item: var page }:
+                    return page;
+                case ScanReply.ScanStaleEpoch stale:
+                    throw ReconcileEndedException.Stale(stale.Epoch);
+                case ScanReply.ScanRefused { Item: var refusal }:
+                    await Again(attempt, refusal);
+                    break;
+                default:
+                    throw ReconcileEndedException.NotServing();
+            }
+        }
     }
 
     private Task Again(int attempt, Refusal refusal) =>

@@ -93,6 +93,12 @@ internal sealed class Reconciler(
     private async Task<ReconcileProgress> Fill(ReconcileCommand command, ReconcileTally tally, CancellationToken cancel)
     {
         var patience = new Patience(options, time, entropy);
+        if (command.Mode == ReconcileMode.Rebuild)
+        {
+            // What is there by now is seen in the store itself.
+            command = command.From(null, command.Sources);
+        }
+
         var nodes = Array.ConvertAll(
             command.Sources,
             source => source.Node == options.Name ? self : peers.Get(source.Node, source.Address)
@@ -104,7 +110,12 @@ internal sealed class Reconciler(
 
         tally.Incarnation = await target.Incarnation();
         await sources.Confirm();
-        if (command.Mode == ReconcileMode.Delta)
+        if (command.Mode == ReconcileMode.Rebuild)
+        {
+            await CopyFromAny(command, nodes, target, tally, patience, cancel);
+        }
+
+        if (command.Mode != ReconcileMode.Copy)
         {
             await new DeltaPass(sources, target, tally, options, patience, log, cancel).Run();
         }
@@ -120,14 +131,53 @@ internal sealed class Reconciler(
             throw ReconcileEndedException.NotServing();
         }
 
+        if (command.Mode == ReconcileMode.Rebuild)
+        {
+            await target.Serve(tally.Incarnation);
+        }
+
         return tally.Complete();
     }
 
-    /// <summary>A store copied from itself is filled already.</summary>
-    private bool IsItself(ReconcileCommand command) =>
-        command.Sources[0].Node == options.Name && command.Sources[0].Store.Equals(command.Store);
+    /// <summary>
+    /// The bulk of a rebuilding, at the speed of a copy, going on behind what an earlier try has put. It need not be whole:
+    /// the merge of all sources follows. So a source that fails is left for the next, and in the end for the merge.
+    /// </summary>
+    private async Task CopyFromAny(
+        ReconcileCommand command,
+        INode[] nodes,
+        ReconcileTarget target,
+        ReconcileTally tally,
+        Patience patience,
+        CancellationToken cancel
+    )
+    {
+        tally.IsBeforeMerge = true;
+        for (var source = 0; source < nodes.Length; source++)
+        {
+            var copy = command.From(await target.LastKey(), [command.Sources[source]]);
+            var one = new ReconcileSources(copy, [nodes[source]], options.Name, options, patience, cancel);
+            try
+            {
+                await CopyPass.Run(copy, one, target, tally, options);
+                break;
+            }
+            catch (ReconcileEndedException e) when (e.Reply.IsSourceFailed)
+            {
+                log($"rebuilding {command.Store}: {e.Reply}");
+            }
+        }
 
-    private static string? Objection(ReconcileCommand command) =>
+        tally.IsBeforeMerge = false;
+    }
+
+    /// <summary>A store copied from itself is filled already.</summary>
+    private bool IsItself(ReconcileCommand command) => IsItself(command, command.Sources[0]);
+
+    private bool IsItself(ReconcileCommand command, SourceReplica source) =>
+        source.Node == options.Name && source.Store.Equals(command.Store);
+
+    private string? Objection(ReconcileCommand command) =>
         command switch
         {
             { Sources.Length: 0 } => "a reconcile needs a source, and none is given",
@@ -135,8 +185,10 @@ internal sealed class Reconciler(
                 $"a copy reads from one source, and {command.Sources.Length} are given",
             { DocumentsPerSecond: < 0 } =>
                 $"documents per second are 0 (unlimited) or more, not {command.DocumentsPerSecond}",
-            { Mode: not (ReconcileMode.Copy or ReconcileMode.Delta) } =>
-                $"mode {command.Mode} is not known: Copy and Delta are",
+            { Mode: not (ReconcileMode.Copy or ReconcileMode.Delta or ReconcileMode.Rebuild) } =>
+                $"mode {command.Mode} is not known: Copy, Delta and Rebuild are",
+            { Mode: ReconcileMode.Rebuild } when Array.Exists(command.Sources, source => IsItself(command, source)) =>
+                "a store is rebuilt from others, not from itself",
             _ => null,
         };
 }

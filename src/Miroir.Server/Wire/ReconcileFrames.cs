@@ -70,6 +70,7 @@ internal static class ReconcileFrames
         {
             0 => ReconcileMode.Copy,
             1 => ReconcileMode.Delta,
+            2 => ReconcileMode.Rebuild,
             var other => throw Union.NoCase(other),
         };
         return new ReconcileCommand(

@@ -123,6 +123,26 @@ internal sealed class NodeGroup : INodeDirectory
             1
         );
 
+    public ReconcileCommand Rebuild() =>
+        new(
+            new RouteStamp(SourceShard, 1),
+            TargetShard,
+            HashRange.Full,
+            Delta().Sources,
+            ReconcileMode.Rebuild,
+            null,
+            0,
+            0,
+            1
+        );
+
+    /// <summary>The target's store is gone, as after a loss of its disk.</summary>
+    public async Task LoseTarget()
+    {
+        var drop = new DropCommand(new RouteStamp(SourceShard, 1), TargetShard, Guid.Empty, 0);
+        Assert.That((await TargetStore.Drop(drop, CancellationToken.None)).IsDropped);
+    }
+
     /// <summary>Runs it to its end; every reply but the last must be progress that goes forward.</summary>
     public async Task<ReconcileReply> Run(ReconcileCommand command)
     {
