@@ -2,6 +2,9 @@ namespace Miroir.Core
 
 open System
 open System.Buffers.Binary
+open Microsoft.FSharp.NativeInterop
+
+#nowarn 9
 
 /// Whose put it was. Persisted in shard files and sent between processes: append only.
 type Origin =
@@ -37,8 +40,10 @@ type Digest = {
     /// The digest of a whole entry, for sums over ranges. Canonical bytes: the key's length (4 bytes, big
     /// endian) and bytes, term and clock (8 each), 1 for a tombstone or 0, the body's digest (8 + 8).
     static member OfEntry(key: Key, version: DocumentVersion, isTombstone: bool, body: Digest) : Digest =
-        let canonical = Array.zeroCreate<byte>(4 + key.Span.Length + 33)
-        let span = Span canonical
+        let length = 4 + key.Span.Length + 33
+        // On the stack: this is computed for every put. Key.MaxLength bounds it.
+        let memory = NativePtr.stackalloc<byte> length
+        let span = Span<byte>(NativePtr.toVoidPtr memory, length)
         BinaryPrimitives.WriteInt32BigEndian(span, key.Span.Length)
         key.Span.CopyTo(span.Slice 4)
         let rest = span.Slice(4 + key.Span.Length)
@@ -47,7 +52,7 @@ type Digest = {
         rest[16] <- if isTombstone then 1uy else 0uy
         BinaryPrimitives.WriteUInt64BigEndian(rest.Slice 17, body.A)
         BinaryPrimitives.WriteUInt64BigEndian(rest.Slice 25, body.B)
-        Digest.OfBody(ReadOnlySpan canonical)
+        Digest.OfBody(Span<byte>.op_Implicit span)
 
     override this.ToString() = $"{this.A:x16}{this.B:x16}"
 

@@ -140,6 +140,14 @@ type ScanReply =
     | ScanNotServing
     | ScanRefused of Refusal
 
+/// Whether a store answers for its data. Sent on the wire by number: append only.
+type StoreHealth =
+    | Serving = 0
+    /// It is being filled from the other replicas, and answers nothing until it holds what they hold.
+    | Filling = 1
+    /// Its file is unusable, or not the one that was written last: it answers nothing until it has been rebuilt.
+    | Quarantined = 2
+
 /// What a node tells of one of its stores.
 type StoreStatus = {
     Store: ShardId
@@ -154,6 +162,7 @@ type StoreStatus = {
     Bytes: int64
     /// Puts that were refused by a test's fault switch or by the disk.
     FailedPuts: int64
+    Health: StoreHealth
 }
 
 type NodeStatus = {
@@ -171,6 +180,9 @@ type ReconcileMode =
     | Copy = 0
     /// The delta pass: the merge of every source, compared with the target, what it lacks fetched.
     | Delta = 1
+    /// A replica that lost its data, or must not trust it, is made anew and filled: a copy of the first source, then the
+    /// merge of all. It serves once it dominates that merge.
+    | Rebuild = 2
 
 /// A member that a target reads from.
 type SourceReplica = {

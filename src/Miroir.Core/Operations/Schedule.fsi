@@ -1,0 +1,12 @@
+namespace Miroir.Core
+
+open System
+
+/// When what is scheduled happens next.
+[<RequireQualifiedAccess>]
+module Schedule =
+
+    /// The first moment of a five-field cron expression after `afterUnixMs`, in Unix milliseconds; by the wall clock of
+    /// `zone`. An hour that a change of clocks leaves out counts as the one after it. Int64.MaxValue where it never
+    /// comes. Throws where the expression is none: the configuration's reader has checked it.
+    val next: cron: string -> zone: TimeZoneInfo -> afterUnixMs: int64 -> int64
