@@ -30,6 +30,16 @@ let demo arguments =
 
     runProgram "Miroir.Chaos" [ ("Release", ctl); ("Debug", chaos) ] variables ("demo" :: arguments)
 
+/// Processes are the shipped ones (Release), but where a fault is to be seeded into one: those, and the harness, are the
+/// test build.
+let chaos arguments =
+    let chaos = projectNamed "Miroir.Chaos"
+    let server = projectNamed "Miroir.Server"
+    build [ ("Debug", chaos); ("Release", server) ]
+    reportSetUp ()
+    let variables = Map [ ("MIROIR_PROGRAMS", outputFolder "Release" server) ]
+    foreground (program "Debug" chaos) ("chaos" :: arguments) variables
+
 let simulate arguments =
     let simulation = projectNamed "Miroir.Simulation"
     build [ ("Debug", simulation) ]
@@ -109,6 +119,10 @@ let targets = [
         "demo"
         "reshard a live cluster and prove that nothing was lost; [--kill ROLE] [--input FILE] [--keep]"
         demo
+    withArguments
+        "chaos"
+        "run the named scenarios with real processes; [NAME...] [--size N | --full] [--loss-table] [--report]"
+        chaos
     withArguments
         "simulate"
         "run the cluster in a deterministic simulator; [--seeds N] [--workers W] [--json FILE], [--scenarios], [--loss-table], or --seed N for one's story"

@@ -18,6 +18,7 @@ type RootArgs =
     | [<CliPrefix(CliPrefix.None)>] Shards of ParseResults<IndexCommands.ShardsArgs>
     | [<CliPrefix(CliPrefix.None)>] Documents of ParseResults<DocumentCommands.DocumentsArgs>
     | [<CliPrefix(CliPrefix.None)>] Reshard of ParseResults<ReshardArgs>
+    | [<CliPrefix(CliPrefix.None)>] Anti_Entropy of ParseResults<AntiEntropyArgs>
     | [<CliPrefix(CliPrefix.None)>] Routing of ParseResults<RoutingCommands.RoutingArgs>
     | [<CliPrefix(CliPrefix.None)>] Writes of ParseResults<WritesCommands.WritesArgs>
 
@@ -35,6 +36,7 @@ type RootArgs =
             | Shards _ -> "shards of an index."
             | Documents _ -> "documents of an index."
             | Reshard _ -> "migrations."
+            | Anti_Entropy _ -> "whether replicas agree, and their repair."
             | Routing _ -> "where keys go."
             | Writes _ -> "writes that have no outcome yet."
 
@@ -70,6 +72,7 @@ let private dispatch (context: Context) (parsed: ParseResults<RootArgs>) : Task<
     | Shards args -> IndexCommands.shards context args
     | Documents args -> DocumentCommands.run context args
     | Reshard args -> ReshardCommands.run context args
+    | Anti_Entropy args -> AntiEntropyCommands.run context args
     | Routing args -> RoutingCommands.run context args
     | Writes args -> WritesCommands.run context args
     | _ -> Exit.usage "command" "is missing; `miroir-ctl --help` shows them"

@@ -62,3 +62,18 @@ type Context = {
         | None ->
             let known = config.Windows |> Map.toList |> List.map fst |> String.concat ", "
             Exit.usage argument $"there is no window \"{name}\" in the configuration; known are: {known}"
+
+[<RequireQualifiedAccess>]
+module Arguments =
+
+    /// `0-63`, or one shard's number.
+    let shardSpan (text: string) : int * int =
+        let number (part: string) =
+            match Int32.TryParse(part, Globalization.NumberStyles.None, Globalization.CultureInfo.InvariantCulture) with
+            | true, n -> n
+            | _ -> Exit.usage "--shards" $"expected first and last shard such as 0-63, not {text}"
+
+        match text.Split '-' with
+        | [| one |] -> number one, number one
+        | [| first; last |] when number first <= number last -> number first, number last
+        | _ -> Exit.usage "--shards" $"expected first and last shard such as 0-63, not {text}"

@@ -22,6 +22,7 @@ let private world: Surroundings = {
             else
                 None
     OpenFile = fun file -> File.OpenRead file
+    WriteFile = fun file text -> File.WriteAllText(file, text)
     FindZone =
         fun name ->
             match TimeZoneInfo.TryFindSystemTimeZoneById name with

@@ -265,24 +265,12 @@ let private simple
         return! told context (call client chosen) said
     }
 
-/// `0-63`, or one shard's number.
-let private shardSpan (text: string) : int * int =
-    let number (part: string) =
-        match Int32.TryParse(part, Globalization.NumberStyles.None, Globalization.CultureInfo.InvariantCulture) with
-        | true, n -> n
-        | _ -> Exit.usage "--shards" $"expected first and last shard such as 0-63, not {text}"
-
-    match text.Split '-' with
-    | [| one |] -> number one, number one
-    | [| first; last |] when number first <= number last -> number first, number last
-    | _ -> Exit.usage "--shards" $"expected first and last shard such as 0-63, not {text}"
-
 /// `reshard revert` and `routing revert`.
 let revert (context: Context) (args: ParseResults<RevertArgs>) : Task<int> =
     let chosen =
         selector (args.TryGetResult RevertArgs.Index) (args.TryGetResult RevertArgs.Migration)
 
-    let shards = args.TryGetResult RevertArgs.Shards |> Option.map shardSpan
+    let shards = args.TryGetResult RevertArgs.Shards |> Option.map Arguments.shardSpan
 
     task {
         use client = context.Client()

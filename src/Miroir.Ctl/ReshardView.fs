@@ -36,7 +36,8 @@ let started (context: Context) (view: MigrationView) (isDryRun: bool) =
     for warning in view.Warnings do
         context.Output.Line $"Warning: {warning}"
 
-let private level (threshold: Threshold) (value: float) =
+/// In brackets what a threshold says of a value; "" where it is healthy.
+let level (threshold: Threshold) (value: float) =
     match Thresholds.classify threshold value with
     | Level.Healthy -> ""
     | Level.Warning -> " (warning)"

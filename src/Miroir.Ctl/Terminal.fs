@@ -16,9 +16,11 @@ type Surroundings = {
     /// None where there is no such file.
     ReadFile: string -> string option
     OpenFile: string -> Stream
+    /// Makes the file, with this text; replaces one that is there.
+    WriteFile: string -> string -> unit
     FindZone: string -> TimeZoneInfo | null
     Now: unit -> DateTimeOffset
-    /// Between two looks at a migration.
+    /// Between two looks at a migration, or at a pass of anti-entropy.
     PollInterval: TimeSpan
 }
 
@@ -155,5 +157,14 @@ module Text =
         if ms < 1_000L then $"{ms} ms"
         elif ms < 120_000L then $"{float ms / 1000.0:F1} s"
         else $"{ms / 60_000L} min {ms % 60_000L / 1000L} s"
+
+    /// 0: never.
+    let time (unixMs: int64) =
+        if unixMs = 0L then
+            "never"
+        else
+            DateTimeOffset
+                .FromUnixTimeMilliseconds(unixMs)
+                .ToString("yyyy-MM-dd HH:mm:ss 'UTC'", Globalization.CultureInfo.InvariantCulture)
 
     let dash (text: string) = if text = "" then "-" else text

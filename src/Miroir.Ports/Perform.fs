@@ -105,9 +105,7 @@ module Perform =
                 | ValueNone -> Unreachable "the stream ended before its end was told"
         }
 
-    /// Performs one effect. `emit` is given the answers that come before the last; the last is returned, or nothing
-    /// where none is wanted. Throws OperationCanceledException only when `cancel` is.
-    let effect
+    let private perform
         (world: IWorld)
         (effect: Effect)
         (emit: Func<Answer, Task>)
@@ -164,4 +162,19 @@ module Perform =
                 return ValueSome Elapsed
             // The interpreter stops the effect itself: it knows what runs.
             | Cancel _ -> return ValueNone
+        }
+
+    /// Performs one effect. `emit` is given the answers that come before the last; the last is returned, or nothing
+    /// where none is wanted. Throws OperationCanceledException only when `cancel` is.
+    let effect
+        (world: IWorld)
+        (effect: Effect)
+        (emit: Func<Answer, Task>)
+        (cancel: CancellationToken)
+        : Task<Answer voption> =
+        task {
+            Failpoints.before effect
+            let! answer = perform world effect emit cancel
+            Failpoints.after effect
+            return answer
         }

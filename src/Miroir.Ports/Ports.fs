@@ -33,6 +33,13 @@ type INode =
     /// Progress at least once a second while it runs; ends after the first reply that is not progress, or is complete.
     abstract Reconcile: command: ReconcileCommand * cancel: CancellationToken -> IAsyncEnumerable<ReconcileReply>
     abstract Status: cancel: CancellationToken -> Task<NodeStatus>
+    abstract Digests: command: DigestCommand * cancel: CancellationToken -> Task<DigestReply>
+    /// Pages of entries without bodies, as Scan has them; a page may reach over several of the ranges.
+    abstract ScanRanges: command: RangesCommand * cancel: CancellationToken -> IAsyncEnumerable<ScanReply>
+    /// Replies in the order of the commands, durable when it returns.
+    abstract Heal: commands: IReadOnlyList<HealCommand> * cancel: CancellationToken -> Task<HealReply[]>
+    abstract Scrub: command: ScrubCommand * cancel: CancellationToken -> Task<ScrubReply>
+    abstract Purge: command: PurgeCommand * cancel: CancellationToken -> Task<PurgeReply>
 
 /// Who is behind an address. A directory keeps one INode for each and hands the same out again.
 type INodeDirectory =
@@ -50,6 +57,19 @@ type INodeStore =
     /// One page, read in one snapshot that is closed before it returns.
     abstract ScanPage: command: ScanCommand * cancel: CancellationToken -> Task<ScanReply>
     abstract Stores: cancel: CancellationToken -> Task<StoreStatus[]>
+    /// From the digests that are kept in the transactions that put; a part that cuts a leaf is read.
+    abstract Digests: command: DigestCommand * cancel: CancellationToken -> Task<DigestReply>
+    abstract Heal: commands: IReadOnlyList<HealCommand> * cancel: CancellationToken -> Task<HealReply[]>
+    abstract Scrub: command: ScrubCommand * cancel: CancellationToken -> Task<ScrubReply>
+    abstract Purge: command: PurgeCommand * cancel: CancellationToken -> Task<PurgeReply>
+
+    /// Registers an empty store that does not serve, in place of one that is gone or quarantined; one that is being
+    /// filled stays as it is, and one that serves is refused. It takes puts of origin Migration only.
+    abstract BeginFill: command: MakeCommand * cancel: CancellationToken -> Task<MakeReply>
+    /// One page of a store that is being filled, for the one who fills it.
+    abstract ScanFilling: command: ScanCommand * cancel: CancellationToken -> Task<ScanReply>
+    /// The store serves from now on. False: it is not the one of this incarnation that is being filled.
+    abstract EndFill: store: ShardId * incarnation: Guid * cancel: CancellationToken -> Task<bool>
 
 /// One key of the metadata with what it held when read.
 [<Struct>]
@@ -147,6 +167,10 @@ type IRouterPeer =
     /// Writes of the shard that began under an older epoch than the stamp's: answered once there is none, or after a
     /// second.
     abstract Drain: stamp: RouteStamp * cancel: CancellationToken -> Task<Cutover.OpenWrites>
+
+    /// Makes all replicas of each key equal, in the key's queue, as the key's writer (origin AntiEntropy). Outcomes in
+    /// the order of the keys.
+    abstract Repair: command: RepairCommand * minRevision: int64 * cancel: CancellationToken -> Task<RepairOutcome[]>
 
     /// Oldest first.
     abstract OpenWrites: cancel: CancellationToken -> Task<OpenWriteView[]>

@@ -192,6 +192,46 @@ type MiroirClient(server: Uri, apiKey: string option, timeout: TimeSpan) =
 
         post HttpMethod.Patch (path selector "") changes cancel
 
+    // ----- Anti-entropy -------------------------------------------------------------------------------------------
+
+    /// `index`: None for all. Its passes come without their documents.
+    member _.AntiEntropy(index: string option, cancel) : Task<Result<AntiEntropyView, ClientError>> =
+        let only =
+            match index with
+            | Some uid -> $"?index={escape uid}"
+            | None -> ""
+
+        get $"_miroir/anti-entropy{only}" cancel
+
+    /// Finished passes, the newest last, without their documents. `limit`: 1 to 1000.
+    member _.AntiEntropyHistory(index: string option, limit: int, cancel) : Task<Result<PassView[], ClientError>> =
+        let only =
+            match index with
+            | Some uid -> $"&index={escape uid}"
+            | None -> ""
+
+        list $"_miroir/anti-entropy/passes?limit={limit}{only}" cancel
+
+    /// Begins a pass, and answers at once. A plan without documents stands for whatever differs, as in the port:
+    /// `AntiEntropy.apply` is the one for a plan that was kept.
+    member _.StartPass(request: PassRequest, cancel) : Task<Result<PassView, ClientError>> =
+        let body =
+            dict [
+                "index", box request.Index
+                "kind", box request.Kind
+                "firstShard", box request.FirstShard
+                if request.LastShard >= 0 then
+                    "lastShard", box request.LastShard
+                if request.Plan.Length > 0 then
+                    "plan", box request.Plan
+            ]
+
+        post HttpMethod.Post "_miroir/anti-entropy/passes" body cancel
+
+    member _.Pass(id: int64, withDocuments: bool, cancel) : Task<Result<PassView, ClientError>> =
+        let without = if withDocuments then "" else "?documents=false"
+        get $"_miroir/anti-entropy/passes/{id}{without}" cancel
+
     // ----- Documents ----------------------------------------------------------------------------------------------
 
     /// A task, whose end `WaitForTask` waits for.

@@ -97,41 +97,14 @@ module Migration =
         (onView: MigrationView -> unit)
         (cancel: CancellationToken)
         : Task<Result<MigrationView, ClientError>> =
-        task {
-            let clock = TimeProvider.System
-            let began = clock.GetTimestamp()
-            let mutable result = None
-            let mutable failures = 0
-
-            while result.IsNone do
-                match! client.Migration(selector, cancel) with
-                | Error(Refused(503, _, _) | Unreachable _) when failures < 20 ->
-                    // A coordinator that starts again goes on where it was: a look that fails is no end.
-                    failures <- failures + 1
-                    do! Task.Delay(interval, cancel)
-                | Error problem -> result <- Some(Error problem)
-                | Ok view ->
-                    failures <- 0
-                    onView view
-
-                    if isEnough view then
-                        result <- Some(Ok view)
-                    elif clock.GetElapsedTime began > limit then
-                        result <-
-                            Some(
-                                Error(
-                                    Refused(
-                                        504,
-                                        "wait_timeout",
-                                        $"migration {view.Id} is in {view.Phase} after {limit}; it goes on by itself"
-                                    )
-                                )
-                            )
-                    else
-                        do! Task.Delay(interval, cancel)
-
-            return result.Value
-        }
+        Polling.until
+            (fun () -> client.Migration(selector, cancel))
+            interval
+            limit
+            isEnough
+            onView
+            (fun view -> $"migration {view.Id} is in {view.Phase} after {limit}; it goes on by itself")
+            cancel
 
     let private addNodes
         (client: MiroirClient)

@@ -1,12 +1,13 @@
 using System.Runtime.InteropServices;
 using Miroir.Chaos.Demo;
 using Miroir.Chaos.Processes;
+using Miroir.Chaos.Scenarios;
 
 namespace Miroir.Chaos;
 
 internal static class Program
 {
-    private const string Usage = "usage: Miroir.Chaos demo [options]";
+    private const string Usage = "usage: Miroir.Chaos demo|chaos [options]";
 
     private static async Task<int> Main(string[] arguments)
     {
@@ -23,6 +24,8 @@ internal static class Program
         {
             case ["demo", .. var rest]:
                 return await DemoCommand.RunAsync(rest, stop.Token);
+            case ["chaos", .. var rest]:
+                return await ChaosCommand.RunAsync(rest, stop.Token);
             case ["node" or "router" or "coordinator", .. var rest]:
                 return await HostCommands.RunAsync(arguments[0], rest, stop.Token);
             default:

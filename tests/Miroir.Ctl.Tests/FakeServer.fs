@@ -59,6 +59,8 @@ type Ran = {
     Status: int
     Out: string
     Error: string
+    /// Those it was given, as it left them, and those it wrote.
+    Files: (string * string) list
 }
 
 module Ctl =
@@ -75,7 +77,12 @@ module Ctl =
         : Ran =
         let out = new StringWriter(NewLine = "\n")
         let error = new StringWriter(NewLine = "\n")
-        let files = Map.ofList files
+        let files = Dictionary<string, string>(dict files, StringComparer.Ordinal)
+
+        let find file =
+            match files.TryGetValue file with
+            | true, text -> Some text
+            | _ -> None
 
         let stream (text: string) =
             new MemoryStream(Encoding.UTF8.GetBytes text) :> Stream
@@ -86,12 +93,13 @@ module Ctl =
             Input = fun () -> stream input
             IsTerminal = isTerminal
             Variable = fun name -> if name = "MIROIR_SERVER" then Some server else None
-            ReadFile = fun file -> Map.tryFind file files
+            ReadFile = find
             OpenFile =
                 fun file ->
-                    match Map.tryFind file files with
+                    match find file with
                     | Some text -> stream text
                     | None -> raise (FileNotFoundException $"Could not find file '{file}'.")
+            WriteFile = fun file text -> files[file] <- text
             FindZone = fun _ -> null
             Now = fun () -> noon
             PollInterval = TimeSpan.FromMilliseconds 1.0
@@ -103,6 +111,7 @@ module Ctl =
             Status = status
             Out = out.ToString()
             Error = error.ToString()
+            Files = [ for file in files -> file.Key, file.Value ]
         }
 
     let runWith = runOn false

@@ -1,6 +1,7 @@
 namespace Miroir.Explorer
 
 open System
+open System.Diagnostics
 open System.IO
 open System.Text.Json
 
@@ -83,8 +84,30 @@ module Report =
     let private names (all: Sometimes seq) =
         all |> Seq.map string |> String.concat ", "
 
+    /// Of the working tree, with "+" where files were changed since; "unknown" outside of one.
+    let private commit () =
+        let git (arguments: string list) =
+            use running =
+                Process.Start(
+                    ProcessStartInfo("git", arguments, RedirectStandardOutput = true, RedirectStandardError = true)
+                )
+                |> nonNull
+
+            let output = running.StandardOutput.ReadToEnd()
+            running.WaitForExit()
+            if running.ExitCode = 0 then output.Trim() else ""
+
+        try
+            match git [ "rev-parse"; "--short"; "HEAD" ] with
+            | "" -> "unknown"
+            | head when git [ "status"; "--porcelain"; "-uno" ] = "" -> head
+            | head -> head + "+"
+        with :? ComponentModel.Win32Exception ->
+            "unknown"
+
     let private write (file: string) (outcomes: Outcome list) (missed: Sometimes[]) =
         let result = {|
+            commit = commit ()
             states = outcomes |> List.sumBy _.States
             seconds = outcomes |> List.sumBy _.Seconds
             isExhausted = outcomes |> List.forall _.IsExhausted

@@ -47,6 +47,28 @@ public sealed class FaultyNodeStoreTests
         Assert.That((await store.Put([PutTo(Old, "a")], CancellationToken.None)).Single().IsSuperseded);
     }
 
+    [Test]
+    public async Task AHeldPutReachesTheStoreWhenItIsReleasedThoughItsCallerIsGone()
+    {
+        var store = await Open(FaultPlan.None);
+        var release = new TaskCompletionSource();
+        using var caller = new CancellationTokenSource();
+        store.Plan = new FaultPlan { Held = new HeldPut(Key.Of("a"), release.Task) };
+
+        var held = store.Put([PutTo(Old, "a"), PutTo(Old, "b")], caller.Token);
+        Assert.That(held.IsCompleted, Is.False);
+        Assert.That((await store.Put([PutTo(Old, "b")], CancellationToken.None)).Single().IsSuperseded, "b is there");
+        Assert.That((await store.Put([PutTo(Old, "a")], CancellationToken.None)).Single().IsRefused, "a waits");
+        await caller.CancelAsync();
+        await store.RaiseBarriers([new BarrierCommand(new RouteStamp(Old, 2), Old, null)], CancellationToken.None);
+        release.SetResult();
+
+        var replies = await held;
+        Assert.That(replies[0].IsStaleEpoch && replies[1].IsApplied, "the route of a ended meanwhile");
+        Assert.That((store.Held, store.RefusedLate), Is.EqualTo((1L, 1L)));
+        Assert.That((await store.Put([PutTo(Old, "a", 2)], CancellationToken.None)).Single().IsApplied);
+    }
+
     private static async Task<FaultyNodeStore> Open(FaultPlan plan)
     {
         var entropy = new SeededEntropy(11);
@@ -56,9 +78,9 @@ public sealed class FaultyNodeStoreTests
         return store;
     }
 
-    private static PutCommand PutTo(ShardId store, string key) =>
+    private static PutCommand PutTo(ShardId store, string key, long epoch = 1) =>
         new(
-            new RouteStamp(Old, 1),
+            new RouteStamp(Old, epoch),
             store,
             Document.Tombstone(Key.Of(key), new DocumentVersion(1, 1), Guid.Empty, Origin.Client)
         );

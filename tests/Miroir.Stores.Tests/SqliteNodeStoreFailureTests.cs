@@ -90,7 +90,7 @@ public sealed class SqliteNodeStoreFailureTests
     }
 
     [Test]
-    public async Task AStoreThatLostItsFileDoesNotServeAndComesBackAsAnotherIncarnation()
+    public async Task AStoreThatLostItsFileDoesNotServeUntilItIsFilledAsAnotherIncarnation()
     {
         Guid before;
         await using (var store = SqliteNodeStore.Open(_folder.Path))
@@ -98,7 +98,10 @@ public sealed class SqliteNodeStoreFailureTests
         File.Delete(FileOf(0));
         await using var again = SqliteNodeStore.Open(_folder.Path);
         Assert.That((await again.ReadOne(0, 1, "a")).IsReadNotServing);
-        Assert.That(await again.MakeShard(0), Is.Not.EqualTo(before));
+        var make = new MakeCommand(Stamp(0, 1), Shard(0), HashRange.Full, 0, 1);
+        Assert.That((await again.Make(make, CancellationToken.None)).IsMakeRefused, "a late making hides nothing");
+        var filling = (MakeReply.Made)await again.BeginFill(make, CancellationToken.None);
+        Assert.That(filling.Incarnation, Is.Not.EqualTo(before));
     }
 
     [Test]
@@ -113,9 +116,8 @@ public sealed class SqliteNodeStoreFailureTests
         await File.WriteAllTextAsync(FileOf(0), new string('?', 10_000));
         await using var again = SqliteNodeStore.Open(_folder.Path);
         var put = (await again.PutAll(0, 1, Live("a", 1, "{}"))).Single();
-        Assert.That(RefusalOf(put)?.Code, Is.EqualTo(RefusalCode.Corrupt));
-        var read = await again.ReadOne(0, 1, "a") as ReadReply.ReadRefused;
-        Assert.That(read?.Item.Code, Is.EqualTo(RefusalCode.Corrupt));
+        Assert.That(RefusalOf(put)?.Code, Is.EqualTo(RefusalCode.Corrupt), "who finds it out is told why");
+        Assert.That((await again.ReadOne(0, 1, "a")).IsReadNotServing);
         Assert.That((await again.PutAll(1, 1, Live("a", 1, "{}"))).Single().IsApplied);
         Assert.That(await again.Stores(CancellationToken.None), Has.Length.EqualTo(2));
     }
@@ -126,18 +128,18 @@ public sealed class SqliteNodeStoreFailureTests
         await using (var store = SqliteNodeStore.Open(_folder.Path))
             await store.MakeShard(0);
         using (var shard = Database.Open(FileOf(0)))
-            shard.Execute("UPDATE meta SET value = '2' WHERE name = 'format'");
+            shard.Execute("UPDATE meta SET value = '9' WHERE name = 'format'");
         await using (var again = SqliteNodeStore.Open(_folder.Path))
         {
             var put = (await again.PutAll(0, 1, Live("a", 1, "{}"))).Single();
-            Assert.That(RefusalOf(put)?.Message, Does.Contain("format 2").And.Contain("newer build"));
+            Assert.That(RefusalOf(put)?.Message, Does.Contain("format 9").And.Contain("newer build"));
         }
 
         using (var node = Database.Open(_folder.File("node.db")))
-            node.Execute("UPDATE meta SET value = '2' WHERE name = 'format'");
+            node.Execute("UPDATE meta SET value = '9' WHERE name = 'format'");
         Assert.That(
             () => SqliteNodeStore.Open(_folder.Path),
-            Throws.TypeOf<InvalidDataException>().With.Message.Contains("format 2")
+            Throws.TypeOf<InvalidDataException>().With.Message.Contains("format 9")
         );
     }
 

@@ -25,6 +25,20 @@ public static class CatalogKeys
     /// <summary>Migrations, by id.</summary>
     public const string Migrations = "migrations/";
 
+    /// <summary>Finished passes of anti-entropy, by number.</summary>
+    public const string Passes = "entropy/passes/";
+
+    /// <summary>When each shard was last certified by anti-entropy.</summary>
+    public const string CertifiedShards = "entropy/shards/";
+
+    public static string Pass(long id) => string.Create(CultureInfo.InvariantCulture, $"{Passes}{id:D12}");
+
+    public static string Certified(ShardId shard) =>
+        string.Create(
+            CultureInfo.InvariantCulture,
+            $"{CertifiedShards}{shard.Index}/{shard.Generation:D8}/{shard.Shard:D6}"
+        );
+
     public static string Index(string uid) => Indexes + uid;
 
     public static string Route(ShardId shard) =>

@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using Miroir.Core;
 using Miroir.Core.Cutover;
 using Miroir.Ports;
+using Miroir.Runtime.AntiEntropy;
 using Miroir.Runtime.Nodes;
 
 namespace Miroir.Runtime.Coordination;
@@ -21,6 +22,7 @@ public sealed class Coordinator : ICoordinator, IAdmin, IAsyncDisposable
     private readonly ClusterReport _report;
     private readonly Migrations _migrations;
     private readonly WritesReport _writes;
+    private readonly AntiEntropyService _entropy;
     private readonly IRouterDirectory _routers;
     private readonly ConcurrentDictionary<string, long> _probed = new(StringComparer.Ordinal);
     private readonly TimeProvider _time;
@@ -55,7 +57,16 @@ public sealed class Coordinator : ICoordinator, IAdmin, IAsyncDisposable
             log
         );
         _writes = new WritesReport(_catalog, routers, _registry, _migrations, time, options, log);
+        _entropy = new AntiEntropyService(
+            // Its pauses alone are drawn from it.
+            new EntropyWorld(_catalog, nodes, routers, time, new SeededEntropy(1), options.AntiEntropy),
+            _migrations,
+            RenewTermAsync,
+            log
+        );
     }
+
+    public IAntiEntropy AntiEntropy => _entropy;
 
     /// <summary>Completes when this coordinator has lost the lead, or was stopped.</summary>
     public Task Ended => _keeper;
@@ -71,6 +82,7 @@ public sealed class Coordinator : ICoordinator, IAdmin, IAsyncDisposable
         _log($"leads in term {_catalog.Term}");
         _keeper = KeepAsync();
         _tidying = TidyAsync();
+        _entropy.Begin();
     }
 
     public async ValueTask DisposeAsync()
@@ -78,6 +90,7 @@ public sealed class Coordinator : ICoordinator, IAdmin, IAsyncDisposable
         _stop.Cancel();
         await _keeper;
         await _tidying;
+        await _entropy.StopAsync();
         await _migrations.StopAsync();
     }
 
@@ -166,6 +179,27 @@ public sealed class Coordinator : ICoordinator, IAdmin, IAsyncDisposable
 
         return true;
     }
+
+    /// <summary>The same writer in another term, where nothing moves the shard; null where that can't be.</summary>
+    private Task<Route?> RenewTermAsync(ShardId shard, CancellationToken cancel) =>
+        ExclusivelyAsync(
+            async limit =>
+            {
+                if (
+                    _catalog.Table.TryRoute(shard) is not { IsValueSome: true, Value: var route }
+                    || route.Stage.IsRetired
+                    || route.Writer.IsNone
+                    || _registry.IsSuspect(route.Writer)
+                    || _migrations.Of(shard) is not null
+                )
+                    return null;
+                var renewed = route.WrittenBy(route.Writer.Router, route.Writer.Incarnation);
+                return await _catalog.CommitAsync([CatalogWrite.Of(renewed)], limit) == CommitOutcome.Committed
+                    ? renewed
+                    : (Route?)null;
+            },
+            cancel
+        );
 
     public Task<RouterInfo> Register(string name, string address, long incarnation, CancellationToken cancel) =>
         ExclusivelyAsync(

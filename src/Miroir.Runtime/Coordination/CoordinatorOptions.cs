@@ -1,4 +1,5 @@
 using Miroir.Core.Cutover;
+using Miroir.Runtime.AntiEntropy;
 
 namespace Miroir.Runtime.Coordination;
 
@@ -10,6 +11,8 @@ public sealed record CoordinatorOptions
 
     /// <summary>What a migration starts with; its throttle comes with the command.</summary>
     public Limits MigrationLimits { get; init; } = Limits.Default;
+
+    public EntropyOptions AntiEntropy { get; init; } = new();
 
     /// <summary>Migrations that run at once.</summary>
     public int MaxConcurrentMigrations { get; init; } = 4;

@@ -135,7 +135,7 @@ internal sealed class IndexKeeper(
                 routes
                     .SelectMany(r => r.Owners.Select(node => (Route: r, Node: node)))
                     .GroupBy(m => m.Node, StringComparer.Ordinal)
-                    .Select(group => MakeOnAsync(group.Key, [.. group.Select(m => m.Route)], both.Token))
+                    .Select(group => MakeOnAsync(group.Key, [.. group.Select(m => m.Route.Shard)], both.Token))
             );
         }
         catch (OperationCanceledException)
@@ -147,30 +147,32 @@ internal sealed class IndexKeeper(
             == CommitOutcome.Committed;
     }
 
-    private async Task MakeOnAsync(string name, List<Route> routes, CancellationToken cancel)
+    private async Task MakeOnAsync(string name, List<ShardId> shards, CancellationToken cancel)
     {
-        foreach (var route in routes)
+        foreach (var shard in shards)
         {
-            var command = new MakeCommand(route.Stamp, route.Shard, route.Range, 0, 1);
-            while (true)
+            // Under the route as it is by now: a writer that was named meanwhile has raised its barrier, and what comes
+            // under an older epoch makes nothing.
+            while (catalog.Table.TryRoute(shard) is { IsValueSome: true, Value: var route } && Owns(name, route))
             {
                 try
                 {
-                    var reply = await Node(name).Make(command, cancel);
-                    // A newer epoch than the first: the shard was made, and has moved on since.
-                    if (reply.IsMade || reply.IsMakeStaleEpoch)
+                    var reply = await Node(name).Make(new MakeCommand(route.Stamp, shard, route.Range, 0, 1), cancel);
+                    if (reply.IsMade)
                         break;
-                    log($"{name} does not make {route.Shard}: {reply}");
+                    log($"{name} does not make {shard}: {reply}");
                 }
                 catch (UnreachableException e)
                 {
-                    log($"{route.Shard} could not be made: {e.Message}");
+                    log($"{shard} could not be made: {e.Message}");
                 }
 
                 await Task.Delay(TimeSpan.FromMilliseconds(RetryMs), time, cancel);
             }
         }
     }
+
+    private static bool Owns(string name, Route route) => !route.Stage.IsRetired && route.Owners.Contains(name);
 
     private INode Node(string name)
     {

@@ -47,6 +47,16 @@ internal sealed class Migrations(Catalog catalog, IWorld world, CoordinatorOptio
 
     public bool IsMoving(string index) => Running.Any(r => r.State.Plan.Index.Uid == index);
 
+    public IReadOnlyList<long> RunningIds() => [.. Running.Select(r => r.Id)];
+
+    /// <summary>Indexes of which a moved shard is kept in Switched until anti-entropy has certified its targets.</summary>
+    public IReadOnlyList<string> IndexesThatWait() =>
+        [
+            .. Running
+                .Where(r => r.State.Moves.Any(m => m.Step.IsHolding && m.Certificates.Length < m.Targets.Length))
+                .Select(r => r.State.Plan.Index.Uid),
+        ];
+
     /// <summary>True where the migration is about to publish just this writer.</summary>
     public static bool IsNaming(MigrationRunner runner, ShardId shard, RouterInfo router)
     {

@@ -98,6 +98,51 @@ public sealed class NodeService : INode
     public IAsyncEnumerable<ReconcileReply> Reconcile(ReconcileCommand command, CancellationToken cancel) =>
         reconciler.Run(command, cancel);
 
+    public Task<DigestReply> Digests(DigestCommand command, CancellationToken cancel) =>
+        Pass(reads, command, store.Digests, (_, refusal) => DigestReply.NewDigestRefused(refusal), cancel);
+
+    public async IAsyncEnumerable<ScanReply> ScanRanges(
+        RangesCommand command,
+        [EnumeratorCancellation] CancellationToken cancel
+    )
+    {
+        var pages = new RangePages(command);
+        if (pages.Next is null)
+        {
+            yield return ScanReply.NewPage(RangePages.Empty);
+        }
+
+        while (pages.Next is { } scan)
+        {
+            var reply = await Pass(
+                scans,
+                scan,
+                store.ScanPage,
+                (_, refusal) => ScanReply.NewScanRefused(refusal),
+                cancel
+            );
+            if (reply is not ScanReply.Page { Item: var page })
+            {
+                yield return reply;
+                yield break;
+            }
+
+            if (pages.Take(page) is { } full)
+            {
+                yield return ScanReply.NewPage(full);
+            }
+        }
+    }
+
+    public Task<HealReply[]> Heal(IReadOnlyList<HealCommand> commands, CancellationToken cancel) =>
+        Pass(puts, commands, store.Heal, All<HealCommand, HealReply>(HealReply.NewHealRefused), cancel);
+
+    public Task<ScrubReply> Scrub(ScrubCommand command, CancellationToken cancel) =>
+        Pass(scans, command, store.Scrub, (_, refusal) => ScrubReply.NewScrubRefused(refusal), cancel);
+
+    public Task<PurgeReply> Purge(PurgeCommand command, CancellationToken cancel) =>
+        Pass(controls, command, store.Purge, (_, refusal) => PurgeReply.NewPurgeRefused(refusal), cancel);
+
     public async Task<NodeStatus> Status(CancellationToken cancel) =>
         new(options.Name, incarnation, options.Version, await Stores(cancel), lastError);
 

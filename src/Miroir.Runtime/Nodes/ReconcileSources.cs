@@ -55,7 +55,16 @@ internal sealed class ReconcileSources(
             options.PageBytes,
             withBodies
         );
-        return new SourceStream(nodes[source], command.Sources[source], scan, patience, cancel);
+        var (node, replica) = (nodes[source], command.Sources[source]);
+        var asked = new SourceScan(
+            replica.Node,
+            replica.Store,
+            withBodies,
+            command.After,
+            (after, limit) => node.Scan(scan.Behind(after), limit),
+            hash => command.Range.Contains(hash)
+        );
+        return new SourceStream(asked, patience, cancel);
     }
 
     /// <summary>What a source has under the keys; UnreachableException where it does not answer.</summary>

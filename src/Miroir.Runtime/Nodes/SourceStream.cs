@@ -3,20 +3,24 @@ using Miroir.Ports;
 
 namespace Miroir.Runtime.Nodes;
 
+/// <summary>What is scanned where: how to open it behind a key, and which hashes it may answer.</summary>
+internal sealed record SourceScan(
+    string Node,
+    ShardId Store,
+    bool WithBodies,
+    Key? After,
+    Func<Key?, CancellationToken, IAsyncEnumerable<ScanReply>> Open,
+    Func<ulong, bool> IsAsked
+);
+
 /// <summary>
 /// The pages of one source's scan, one read ahead while the last is being worked on. A stream that breaks goes on
 /// behind its last page, a bounded number of times in a row; a source that answers nonsense ends the reconcile.
 /// </summary>
-internal sealed class SourceStream(
-    INode source,
-    SourceReplica replica,
-    ScanCommand template,
-    Patience patience,
-    CancellationToken cancel
-) : IAsyncDisposable
+internal sealed class SourceStream(SourceScan scan, Patience patience, CancellationToken cancel) : IAsyncDisposable
 {
     private readonly CancellationTokenSource lifetime = CancellationTokenSource.CreateLinkedTokenSource(cancel);
-    private Key? after = template.After;
+    private Key? after = scan.After;
     private Task<ScanPage>? ahead;
     private IAsyncEnumerator<ScanReply>? pages;
     private CancellationTokenSource? limit;
@@ -84,7 +88,7 @@ internal sealed class SourceStream(
         {
             limit = patience.NewLimit();
             both = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, lifetime.Token);
-            pages = source.Scan(template.Behind(after), both.Token).GetAsyncEnumerator(both.Token);
+            pages = scan.Open(after, both.Token).GetAsyncEnumerator(both.Token);
         }
 
         limit!.CancelAfter(patience.PeerTimeout);
@@ -94,7 +98,7 @@ internal sealed class SourceStream(
         }
         catch (OperationCanceledException) when (!lifetime.IsCancellationRequested)
         {
-            throw patience.TooLate(replica.Node);
+            throw patience.TooLate(scan.Node);
         }
         finally
         {
@@ -129,18 +133,16 @@ internal sealed class SourceStream(
             throw Failed("it sent an empty page and says that more is behind it");
         }
 
-        if (template.WithBodies && page.Bodies.Length != page.Entries.Length)
+        if (scan.WithBodies && page.Bodies.Length != page.Entries.Length)
         {
             throw Failed($"it sent {page.Bodies.Length} bodies for {page.Entries.Length} entries");
         }
 
         foreach (var entry in page.Entries)
         {
-            if (!template.Range.Contains(entry.Key.Hash))
+            if (!scan.IsAsked(entry.Key.Hash))
             {
-                throw Failed(
-                    $"it sent key \"{entry.Key}\" (hash {entry.Key.Hash:x16}), which is not in {template.Range}"
-                );
+                throw Failed($"it sent key \"{entry.Key}\" (hash {entry.Key.Hash:x16}), which was not asked for");
             }
         }
 
@@ -163,5 +165,5 @@ internal sealed class SourceStream(
         };
 
     private ReconcileEndedException Failed(string why) =>
-        ReconcileEndedException.SourceFailed(replica.Node, $"scan of {replica.Store}: {why}");
+        ReconcileEndedException.SourceFailed(scan.Node, $"scan of {scan.Store}: {why}");
 }

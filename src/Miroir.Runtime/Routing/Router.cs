@@ -15,6 +15,7 @@ public sealed class Router : IDocuments, IRouterPeer, IAsyncDisposable
     private readonly BatchWriter _batches;
     private readonly DocumentReader _reader;
     private readonly Listing _listing;
+    private readonly Repairs _repairs;
     private readonly OpenWrites _open;
     private readonly CancellationTokenSource _stop = new();
     private Task _running = Task.CompletedTask;
@@ -42,6 +43,7 @@ public sealed class Router : IDocuments, IRouterPeer, IAsyncDisposable
         _batches = new BatchWriter(_context, _documents, forwarder);
         _reader = new DocumentReader(_context, _writers, pipeline, forwarder);
         _listing = new Listing(_context, this);
+        _repairs = new Repairs(_context, _writers);
         _open = new OpenWrites(_context, _writers);
         follower.OnChange = _writers.OnChange;
         follower.OnDeposed = _writers.CloseAll;
@@ -150,6 +152,17 @@ public sealed class Router : IDocuments, IRouterPeer, IAsyncDisposable
         await ReachesAsync(minRevision, cancel)
             ? await _documents.InspectAsync(inspected, cancel)
             : Forwarder.NotTheWriter;
+
+    async Task<RepairOutcome[]> IRouterPeer.Repair(RepairCommand command, long minRevision, CancellationToken cancel) =>
+        await ReachesAsync(minRevision, cancel)
+            ? await _repairs.RepairAsync(command, cancel)
+            :
+            [
+                .. Enumerable.Repeat(
+                    RepairOutcome.NewNotRepaired($"its table did not reach revision {minRevision} in time"),
+                    command.Keys.Length
+                ),
+            ];
 
     Task<long> IRouterPeer.Incarnation(CancellationToken cancel) => Task.FromResult(Incarnation);
 

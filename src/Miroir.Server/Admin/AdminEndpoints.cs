@@ -1,6 +1,4 @@
 using System.Globalization;
-using System.Text.Json;
-using System.Text.Json.Serialization.Metadata;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
@@ -8,17 +6,23 @@ using Miroir.Core;
 using Miroir.Ports;
 using Miroir.Server.Http;
 using Miroir.Server.Wire;
+using static Miroir.Server.Admin.AdminAnswers;
 
 namespace Miroir.Server.Admin;
 
 /// <summary>What an operator's tools ask, under <c>/_miroir/</c>. docs/admin-api.md has the shapes.</summary>
 public static class AdminEndpoints
 {
+    private const string Prefix = "/_miroir";
     private const int DefaultThrottle = 10_000;
 
-    public static void Map(IEndpointRouteBuilder app, IAdmin admin)
+    /// <summary>What a request at <paramref name="path"/> may have: small objects, but for a plan's documents.</summary>
+    internal static int MaxBodyBytes(PathString path) =>
+        path == $"{Prefix}{AntiEntropyEndpoints.Passes}" ? AntiEntropyEndpoints.MaxPlanBytes : JsonFields.MaxBodyBytes;
+
+    public static void Map(IEndpointRouteBuilder app, IAdmin admin, IAntiEntropy antiEntropy)
     {
-        var group = app.MapGroup("/_miroir");
+        var group = app.MapGroup(Prefix);
         Get(group, "/cluster", async (_, cancel) => Json(await admin.Cluster(cancel), ClusterJson.Default.ClusterView));
         MapNodes(group, admin);
         Get(
@@ -32,6 +36,7 @@ public static class AdminEndpoints
         );
         MapReshards(group, admin);
         MapWrites(group, admin);
+        AntiEntropyEndpoints.Map(group, antiEntropy);
         group.Map(
             "/{**rest}",
             (RequestDelegate)(
@@ -233,43 +238,4 @@ public static class AdminEndpoints
                 "invalid_address",
                 $"`address` must be a node's base address such as http://127.0.0.1:7001, not `{address}`"
             );
-
-    private delegate Task<IResult> Handler(HttpContext http, CancellationToken cancel);
-
-    private static void Get(RouteGroupBuilder group, string pattern, Handler handler) =>
-        group.MapGet(pattern, (RequestDelegate)(http => Answer(http, handler)));
-
-    private static void Post(RouteGroupBuilder group, string pattern, Handler handler) =>
-        group.MapPost(pattern, (RequestDelegate)(http => Answer(http, handler)));
-
-    private static Task Answer(HttpContext http, Handler handler) =>
-        ErrorAnswers.Guard(http, async cancel => await (await handler(http, cancel)).ExecuteAsync(http));
-
-    private static IResult Json<T>(T value, JsonTypeInfo<T> type, int status = 200) =>
-        Results.Json(value, type, statusCode: status);
-
-    private static IResult Json<T>(AdminReply<T> reply, JsonTypeInfo<T> type, int status = 200) =>
-        reply.IsOk ? Results.Json(reply.Value, type, statusCode: status) : Refused(reply.Message, reply.Code);
-
-    /// <summary>Lists are wrapped, so that a page's bounds can be added beside them.</summary>
-    private static IResult List<T>(AdminReply<T[]> reply, JsonTypeInfo<T[]> type)
-    {
-        if (!reply.IsOk)
-            return Refused(reply.Message, reply.Code);
-        using var buffer = new MemoryStream();
-        using (var json = new Utf8JsonWriter(buffer))
-        {
-            json.WriteStartObject();
-            json.WritePropertyName("results");
-            JsonSerializer.Serialize(json, reply.Value, type);
-            json.WriteEndObject();
-        }
-        return Results.Bytes(buffer.ToArray(), "application/json");
-    }
-
-    private static IResult Refused(string message, string code)
-    {
-        var error = new ApiError(message, code);
-        return Results.Text(error.ToJson(), "application/json", error.Status);
-    }
 }

@@ -1,6 +1,7 @@
 using Microsoft.FSharp.Core;
 using Miroir.Core;
 using Miroir.Core.Cutover;
+using Miroir.Runtime.AntiEntropy;
 using Miroir.Runtime.Coordination;
 using Miroir.Server.Hosts;
 
@@ -50,6 +51,16 @@ internal static class Configured
                 config.Migration.SkipDeltaPass.Value,
                 config.Migration.AntiEntropyEnabled.Value
             ),
+            AntiEntropy = new EntropyOptions
+            {
+                Enabled = config.AntiEntropy.Enabled.Value,
+                Schedule = config.AntiEntropy.ScheduleCron.Value,
+                Zone = config.AntiEntropy.TimeZone.Value,
+                ShardsPerPass = config.AntiEntropy.ShardsPerPass.Value,
+                MaxReadConcurrency = config.AntiEntropy.MaxReadConcurrency.Value,
+                BatchEntries = config.AntiEntropy.FingerprintBatchSize.Value,
+                AutoRepair = config.AntiEntropy.AutoRepair.Value,
+            },
         };
     }
 

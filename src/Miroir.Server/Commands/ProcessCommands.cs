@@ -19,7 +19,7 @@ internal static class ProcessCommands
             new NodeHostOptions
             {
                 Name = name,
-                Store = SqliteNodeStore.Open(data),
+                Store = SqliteNodeStore.Open(data, new() { Log = ProcessLife.Log }),
                 Listen = listen,
                 Insecure = common.Insecure,
                 Log = ProcessLife.Log,

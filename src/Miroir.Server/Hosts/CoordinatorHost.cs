@@ -91,7 +91,7 @@ public sealed class CoordinatorHost(CoordinatorHostOptions options) : IAsyncDisp
             coordinator!,
             (name, incarnation) => _ = coordinator!.ProbeAsync(name, incarnation)
         );
-        AdminEndpoints.Map(app, coordinator!);
+        AdminEndpoints.Map(app, coordinator!, coordinator!.AntiEntropy);
         router?.Map(app);
     }
 }

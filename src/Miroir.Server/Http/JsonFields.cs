@@ -17,20 +17,28 @@ public sealed class JsonFields
     public const int MaxBodyBytes = 1 << 20;
 
     /// <exception cref="BadRequestException">The body is too long, not JSON, or not an object.</exception>
-    public static async Task<JsonFields> ReadAsync(Stream stream, CancellationToken cancel)
+    public static async Task<JsonFields> ReadAsync(
+        Stream stream,
+        CancellationToken cancel,
+        int maxBytes = MaxBodyBytes
+    ) => Parse(await ReadBodyAsync(stream, maxBytes, cancel));
+
+    /// <summary>The whole body of a request.</summary>
+    /// <exception cref="BadRequestException">It is longer than <paramref name="maxBytes"/>.</exception>
+    public static async Task<byte[]> ReadBodyAsync(Stream stream, int maxBytes, CancellationToken cancel)
     {
         using var buffer = new MemoryStream();
         var chunk = new byte[8192];
         for (int read; (read = await stream.ReadAsync(chunk, cancel)) > 0; )
         {
             buffer.Write(chunk, 0, read);
-            if (buffer.Length > MaxBodyBytes)
+            if (buffer.Length > maxBytes)
                 throw new BadRequestException(
                     "payload_too_large",
-                    $"the body of this request may have {MaxBodyBytes} bytes at most"
+                    $"the body of this request may have {maxBytes} bytes at most"
                 );
         }
-        return Parse(buffer.GetBuffer().AsMemory(0, (int)buffer.Length));
+        return buffer.ToArray();
     }
 
     /// <summary>From UTF-8 bytes. No bytes at all read as an empty object.</summary>
@@ -81,6 +89,12 @@ public sealed class JsonFields
         Find(name) is not { } value ? otherwise
         : value.ValueKind is JsonValueKind.True or JsonValueKind.False ? value.GetBoolean()
         : throw Invalid(name, "true or false", value);
+
+    /// <summary>The items of a list; null where the field is not there.</summary>
+    public JsonElement[]? Items(string name) =>
+        Find(name) is not { } value ? null
+        : value.ValueKind == JsonValueKind.Array ? [.. value.EnumerateArray()]
+        : throw Invalid(name, "a list", value);
 
     /// <exception cref="BadRequestException">The object has a field that nobody asked for.</exception>
     public void End()

@@ -79,6 +79,33 @@ internal sealed class HttpNode : INode
     public IAsyncEnumerable<ReconcileReply> Reconcile(ReconcileCommand command, CancellationToken cancel) =>
         Stream(NodeRoutes.Reconcile, command, ReconcileFrames.ReconcileCommand, ReconcileFrames.ReconcileReply, cancel);
 
+    public async Task<DigestReply> Digests(DigestCommand command, CancellationToken cancel) =>
+        (
+            await calls.Batch(
+                NodeRoutes.Digests,
+                [command],
+                EntropyFrames.DigestCommand,
+                EntropyFrames.DigestReply,
+                cancel
+            )
+        )[0];
+
+    public IAsyncEnumerable<ScanReply> ScanRanges(RangesCommand command, CancellationToken cancel) =>
+        Stream(NodeRoutes.ScanRanges, command, EntropyFrames.RangesCommand, ScanFrames.ScanReply, cancel);
+
+    public Task<HealReply[]> Heal(IReadOnlyList<HealCommand> commands, CancellationToken cancel) =>
+        calls.Batch(NodeRoutes.Heal, commands, EntropyFrames.HealCommand, EntropyFrames.HealReply, cancel);
+
+    public async Task<ScrubReply> Scrub(ScrubCommand command, CancellationToken cancel) =>
+        (await calls.Batch(NodeRoutes.Scrub, [command], EntropyFrames.ScrubCommand, EntropyFrames.ScrubReply, cancel))[
+            0
+        ];
+
+    public async Task<PurgeReply> Purge(PurgeCommand command, CancellationToken cancel) =>
+        (await calls.Batch(NodeRoutes.Purge, [command], EntropyFrames.PurgeCommand, EntropyFrames.PurgeReply, cancel))[
+            0
+        ];
+
     public Task<NodeStatus> Status(CancellationToken cancel) =>
         calls.Call(
             HttpMethod.Get,

@@ -88,6 +88,54 @@ public static class NodeEndpoints
                     node.Reconcile
                 )
         );
+        Post(
+            NodeRoutes.Digests,
+            http =>
+                PeerAnswers.Batch(
+                    http,
+                    EntropyFrames.DigestCommand,
+                    EntropyFrames.DigestReply,
+                    1,
+                    (commands, cancel) => Each(commands, command => node.Digests(command, cancel))
+                )
+        );
+        Post(
+            NodeRoutes.ScanRanges,
+            http => PeerAnswers.Stream(http, EntropyFrames.RangesCommand, ScanFrames.ScanReply, node.ScanRanges)
+        );
+        Post(
+            NodeRoutes.Heal,
+            http =>
+                PeerAnswers.Batch(
+                    http,
+                    EntropyFrames.HealCommand,
+                    EntropyFrames.HealReply,
+                    NodeRoutes.MaxCommands,
+                    (commands, cancel) => node.Heal(commands, cancel)
+                )
+        );
+        Post(
+            NodeRoutes.Scrub,
+            http =>
+                PeerAnswers.Batch(
+                    http,
+                    EntropyFrames.ScrubCommand,
+                    EntropyFrames.ScrubReply,
+                    1,
+                    (commands, cancel) => Each(commands, command => node.Scrub(command, cancel))
+                )
+        );
+        Post(
+            NodeRoutes.Purge,
+            http =>
+                PeerAnswers.Batch(
+                    http,
+                    EntropyFrames.PurgeCommand,
+                    EntropyFrames.PurgeReply,
+                    1,
+                    (commands, cancel) => Each(commands, command => node.Purge(command, cancel))
+                )
+        );
         app.MapGet(
             NodeRoutes.Status,
             (RequestDelegate)(

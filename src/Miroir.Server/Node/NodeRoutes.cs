@@ -10,6 +10,11 @@ internal static class NodeRoutes
     public const string Drop = "/node/v1/drop";
     public const string Scan = "/node/v1/scan";
     public const string Reconcile = "/node/v1/reconcile";
+    public const string Digests = "/node/v1/digests";
+    public const string ScanRanges = "/node/v1/scan-ranges";
+    public const string Heal = "/node/v1/heal";
+    public const string Scrub = "/node/v1/scrub";
+    public const string Purge = "/node/v1/purge";
     public const string Status = "/node/v1/status";
 
     /// <summary>Commands in one request at most.</summary>

@@ -4,6 +4,7 @@ using System.Net.Http.Headers;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
+using Miroir.Server.Admin;
 using Miroir.Server.Http;
 
 namespace Miroir.Server.Routers;
@@ -46,7 +47,7 @@ internal sealed class AdminForwarder(string coordinator) : IDisposable
             Version = transport.Version,
             VersionPolicy = HttpVersionPolicy.RequestVersionExact,
         };
-        var body = await ReadAsync(http.Request.Body, cancel);
+        var body = await JsonFields.ReadBodyAsync(http.Request.Body, AdminEndpoints.MaxBodyBytes(path), cancel);
         if (body.Length > 0)
         {
             request.Content = new ByteArrayContent(body);
@@ -80,21 +81,4 @@ internal sealed class AdminForwarder(string coordinator) : IDisposable
 
     private RefusedException Away(string why) =>
         new("coordinator_unavailable", $"the coordinator at {address} can't be asked: {why}");
-
-    /// <summary>The admin API's requests are small: one of any other size is refused before it is passed on.</summary>
-    private static async Task<byte[]> ReadAsync(Stream stream, CancellationToken cancel)
-    {
-        using var buffer = new MemoryStream();
-        var chunk = new byte[8192];
-        for (int read; (read = await stream.ReadAsync(chunk, cancel)) > 0; )
-        {
-            buffer.Write(chunk, 0, read);
-            if (buffer.Length > JsonFields.MaxBodyBytes)
-                throw new BadRequestException(
-                    "payload_too_large",
-                    $"the body of this request may have {JsonFields.MaxBodyBytes} bytes at most"
-                );
-        }
-        return buffer.ToArray();
-    }
 }

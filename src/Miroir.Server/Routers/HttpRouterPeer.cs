@@ -60,6 +60,17 @@ internal sealed class HttpRouterPeer : IRouterPeer
             )
         )[0];
 
+    public async Task<RepairOutcome[]> Repair(RepairCommand command, long minRevision, CancellationToken cancel)
+    {
+        return await peer.Batch(
+            RouterRoutes.Repair,
+            [.. command.Keys.Select(key => new PassedRepair(new RepairCommand(command.Index, [key]), minRevision))],
+            RepairFrames.RepairCommand,
+            RepairFrames.RepairOutcome,
+            cancel
+        );
+    }
+
     public Task<long> Incarnation(CancellationToken cancel) =>
         peer.Call(HttpMethod.Get, RouterRoutes.Incarnation, null, RouterJson.IncarnationOf, cancel);
 

@@ -73,6 +73,31 @@ public static class RouterEndpoints
                 )
         );
         Post(
+            RouterRoutes.Repair,
+            http =>
+                PeerAnswers.Batch(
+                    http,
+                    RepairFrames.RepairCommand,
+                    RepairFrames.RepairOutcome,
+                    RouterRoutes.MaxCommands,
+                    async (passed, cancel) =>
+                    {
+                        var answers = await Task.WhenAll(
+                            passed
+                                .GroupBy(p => p.Command.Index, StringComparer.Ordinal)
+                                .Select(group =>
+                                    router.Repair(
+                                        new Core.RepairCommand(group.Key, [.. group.SelectMany(p => p.Command.Keys)]),
+                                        group.Max(p => p.MinRevision),
+                                        cancel
+                                    )
+                                )
+                        );
+                        return [.. answers.SelectMany(outcomes => outcomes)];
+                    }
+                )
+        );
+        Post(
             RouterRoutes.Drain,
             http =>
                 Answer(

@@ -30,6 +30,10 @@ namespace Miroir.Server.Wire;
 [JsonSerializable(typeof(OpenWritesView))]
 [JsonSerializable(typeof(OpenWriteView[]))]
 [JsonSerializable(typeof(FailWritesRequest))]
+[JsonSerializable(typeof(AntiEntropyView))]
+[JsonSerializable(typeof(PassView))]
+[JsonSerializable(typeof(PassView[]))]
+[JsonSerializable(typeof(DivergenceView))]
 internal sealed partial class ClusterJson : JsonSerializerContext;
 
 internal sealed class LayoutInfoJson : JsonConverter<LayoutInfo>

@@ -28,6 +28,17 @@ public enum FrameKind : byte
     /// <summary>The last frame of a stream that ended as it should: one that just stops was cut off.</summary>
     EndOfStream = 19,
     InspectCommand = 20,
+    DigestCommand = 21,
+    DigestReply = 22,
+    RangesCommand = 23,
+    HealCommand = 24,
+    HealReply = 25,
+    ScrubCommand = 26,
+    ScrubReply = 27,
+    PurgeCommand = 28,
+    PurgeReply = 29,
+    RepairCommand = 30,
+    RepairOutcome = 31,
 }
 
 /// <summary>

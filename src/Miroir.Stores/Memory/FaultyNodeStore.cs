@@ -30,6 +30,24 @@ public sealed record FaultPlan
 
     /// <summary>Puts fail only in stores that were made for a migration (Migration above 0), not in an index's first ones.</summary>
     public bool OnlyMigrationStores { get; init; }
+
+    /// <summary>A put that reaches the store late; null: none.</summary>
+    public HeldPut? Held { get; init; }
+}
+
+/// <summary>
+/// The first put of a document waits until then, whatever its caller's limit, and only then reaches the store; those that
+/// come for the document meanwhile are refused with <see cref="RefusalCode.Injected"/>.
+/// </summary>
+public sealed class HeldPut(Key key, Task until)
+{
+    private int isTaken;
+
+    internal Task Until => until;
+
+    internal bool IsAbout(PutCommand command) => !until.IsCompleted && command.Document.Key.Equals(key);
+
+    internal bool TryTake() => Interlocked.Exchange(ref isTaken, 1) == 0;
 }
 
 /// <summary>
@@ -45,6 +63,8 @@ public sealed class FaultyNodeStore(INodeStore inner, FaultPlan plan, IEntropy e
     private long refusedPuts;
     private long refusedWhileFull;
     private long lostReplies;
+    private long held;
+    private long refusedLate;
 
     /// <summary>May be replaced at any time; calls already under way keep the one they began with.</summary>
     public FaultPlan Plan
@@ -74,6 +94,12 @@ public sealed class FaultyNodeStore(INodeStore inner, FaultPlan plan, IEntropy e
     /// <summary>Calls that were applied and never answered.</summary>
     public long LostReplies => Interlocked.Read(ref lostReplies);
 
+    /// <summary>Puts that were, or still are, held back.</summary>
+    public long Held => Interlocked.Read(ref held);
+
+    /// <summary>Puts that were held back, and then refused since their route had ended meanwhile.</summary>
+    public long RefusedLate => Interlocked.Read(ref refusedLate);
+
     public async Task<PutReply[]> Put(IReadOnlyList<PutCommand> commands, CancellationToken cancel)
     {
         var current = plan;
@@ -87,10 +113,22 @@ public sealed class FaultyNodeStore(INodeStore inner, FaultPlan plan, IEntropy e
         var afflicted = current.OnlyMigrationStores ? await MigrationStores(cancel) : null;
         var replies = new PutReply[commands.Count];
         var passed = new List<PutCommand>(commands.Count);
+        int? late = null;
         for (var i = 0; i < replies.Length; i++)
         {
             var chance = current.RefusePutInto?.Invoke(commands[i].Store) ?? current.RefusePut;
-            if (afflicted?.Contains(commands[i].Store) != false && Happens(chance))
+            if (current.Held?.IsAbout(commands[i]) == true)
+            {
+                if (late is null && current.Held.TryTake())
+                {
+                    late = i;
+                }
+                else
+                {
+                    replies[i] = Refuse(commands[i]);
+                }
+            }
+            else if (afflicted?.Contains(commands[i].Store) != false && Happens(chance))
             {
                 replies[i] = Refuse(commands[i]);
             }
@@ -101,6 +139,11 @@ public sealed class FaultyNodeStore(INodeStore inner, FaultPlan plan, IEntropy e
         }
 
         var answered = passed.Count == 0 ? [] : await inner.Put(passed, cancel);
+        if (late is { } at)
+        {
+            replies[at] = await PutLate(commands[at], current.Held!.Until);
+        }
+
         var next = 0;
         for (var i = 0; i < replies.Length; i++)
         {
@@ -177,6 +220,49 @@ public sealed class FaultyNodeStore(INodeStore inner, FaultPlan plan, IEntropy e
         }
     }
 
+    public async Task<DigestReply> Digests(DigestCommand command, CancellationToken cancel)
+    {
+        await Delay(plan, cancel);
+        return await inner.Digests(command, cancel);
+    }
+
+    public async Task<HealReply[]> Heal(IReadOnlyList<HealCommand> commands, CancellationToken cancel)
+    {
+        var current = plan;
+        await Delay(current, cancel);
+        return current.IsFull
+            ? [.. Enumerable.Repeat(HealReply.NewHealRefused(Full(commands.Count)), commands.Count)]
+            : await inner.Heal(commands, cancel);
+    }
+
+    public async Task<ScrubReply> Scrub(ScrubCommand command, CancellationToken cancel)
+    {
+        await Delay(plan, cancel);
+        return await inner.Scrub(command, cancel);
+    }
+
+    public async Task<PurgeReply> Purge(PurgeCommand command, CancellationToken cancel)
+    {
+        await Delay(plan, cancel);
+        return await inner.Purge(command, cancel);
+    }
+
+    public async Task<MakeReply> BeginFill(MakeCommand command, CancellationToken cancel)
+    {
+        var current = plan;
+        await Delay(current, cancel);
+        return current.IsFull ? MakeReply.NewMakeRefused(Full(1)) : await inner.BeginFill(command, cancel);
+    }
+
+    public async Task<ScanReply> ScanFilling(ScanCommand command, CancellationToken cancel)
+    {
+        await Delay(plan, cancel);
+        return await inner.ScanFilling(command, cancel);
+    }
+
+    public Task<bool> EndFill(ShardId store, Guid incarnation, CancellationToken cancel) =>
+        inner.EndFill(store, incarnation, cancel);
+
     public ValueTask DisposeAsync() => inner.DisposeAsync();
 
     private StoreStatus WithRefused(StoreStatus status) =>
@@ -189,8 +275,23 @@ public sealed class FaultyNodeStore(INodeStore inner, FaultPlan plan, IEntropy e
             status.Documents,
             status.Tombstones,
             status.Bytes,
-            status.FailedPuts + refusedByStore.GetValueOrDefault(status.Store)
+            status.FailedPuts + refusedByStore.GetValueOrDefault(status.Store),
+            status.Health
         );
+
+    private async Task<PutReply> PutLate(PutCommand command, Task until)
+    {
+        Interlocked.Increment(ref held);
+        await until;
+        // Whoever sent it has long given up: it arrives all the same.
+        var reply = (await inner.Put([command], CancellationToken.None))[0];
+        if (reply.IsStaleEpoch || reply.IsNotServing)
+        {
+            Interlocked.Increment(ref refusedLate);
+        }
+
+        return reply;
+    }
 
     private PutReply Refuse(PutCommand command)
     {

@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using Microsoft.FSharp.Core;
 using Miroir.Core;
 using Miroir.Ports;
@@ -44,6 +45,52 @@ public sealed class MemoryNodeStore(IEntropy entropy, MemoryDisk? disk = null) :
                     .Select(pair => pair.Value.Status)
                     .ToArray()
         );
+
+    public Task<DigestReply> Digests(DigestCommand command, CancellationToken cancel) => One(command, cancel, Digests);
+
+    public Task<HealReply[]> Heal(IReadOnlyList<HealCommand> commands, CancellationToken cancel) =>
+        Each(commands, cancel, Heal);
+
+    public Task<ScrubReply> Scrub(ScrubCommand command, CancellationToken cancel) => One(command, cancel, Scrub);
+
+    public Task<PurgeReply> Purge(PurgeCommand command, CancellationToken cancel) => One(command, cancel, Purge);
+
+    public Task<MakeReply> BeginFill(MakeCommand command, CancellationToken cancel) => One(command, cancel, BeginFill);
+
+    public Task<ScanReply> ScanFilling(ScanCommand command, CancellationToken cancel) =>
+        One(
+            command,
+            cancel,
+            scan =>
+                Disk.Shards.TryGetValue(scan.Store, out var shard) && shard.IsFilling
+                    ? PageOf(shard, scan)
+                    : ScanReply.ScanNotServing
+        );
+
+    public Task<bool> EndFill(ShardId store, Guid incarnation, CancellationToken cancel) =>
+        One(
+            store,
+            cancel,
+            id =>
+            {
+                if (!Disk.Shards.TryGetValue(id, out var shard) || !shard.IsFilling || shard.Incarnation != incarnation)
+                {
+                    return false;
+                }
+
+                shard.IsFilling = false;
+                return true;
+            }
+        );
+
+    /// <summary>The store's data as a failing disk leaves them: another body under a key, its digest as it was.</summary>
+    public void Rot(ShardId store, Key key, ReadOnlyMemory<byte> body)
+    {
+        lock (Disk.Lock)
+        {
+            Disk.Shards[store].Rot(key, body);
+        }
+    }
 
     public ValueTask DisposeAsync()
     {
@@ -92,7 +139,8 @@ public sealed class MemoryNodeStore(IEntropy entropy, MemoryDisk? disk = null) :
             return PutReply.NewStaleEpoch(barrier.Epoch, Told(barrier));
         }
 
-        if (!Disk.Shards.TryGetValue(command.Store, out var shard))
+        var isThere = Disk.Shards.TryGetValue(command.Store, out var shard);
+        if (!isThere || (shard!.IsFilling && command.Document.Entry.Origin != Origin.Migration))
         {
             return PutReply.NotServing;
         }
@@ -109,7 +157,7 @@ public sealed class MemoryNodeStore(IEntropy entropy, MemoryDisk? disk = null) :
             return ReadReply.NewReadStaleEpoch(barrier.Epoch, Told(barrier));
         }
 
-        if (!Disk.Shards.TryGetValue(command.Store, out var shard))
+        if (!Serves(command.Store, out var shard))
         {
             return ReadReply.ReadNotServing;
         }
@@ -119,7 +167,12 @@ public sealed class MemoryNodeStore(IEntropy entropy, MemoryDisk? disk = null) :
             return ReadReply.NewReadRefused(WrongShard(command.Key, command.Store, shard));
         }
 
-        return shard.Find(command.Key) is { } document ? ReadReply.NewFound(document) : ReadReply.Absent;
+        return shard.Find(command.Key) switch
+        {
+            null => ReadReply.Absent,
+            { } rotten when RottenBody.Is(rotten.Entry, rotten.Body.Span) => ReadReply.NewReadRefused(Rotten(rotten)),
+            { } document => ReadReply.NewFound(document),
+        };
     }
 
     private BarrierReply Raise(BarrierCommand command)
@@ -134,7 +187,7 @@ public sealed class MemoryNodeStore(IEntropy entropy, MemoryDisk? disk = null) :
             Disk.Barriers[command.Stamp.Shard] = barrier with { Told = route };
         }
 
-        return Disk.Shards.TryGetValue(command.Store, out var shard)
+        return Serves(command.Store, out var shard)
             ? BarrierReply.NewConfirmed(shard.Incarnation)
             : BarrierReply.ConfirmedNotServing;
     }
@@ -209,10 +262,103 @@ public sealed class MemoryNodeStore(IEntropy entropy, MemoryDisk? disk = null) :
             return ScanReply.NewScanStaleEpoch(barrier.Epoch, Told(barrier));
         }
 
-        return Disk.Shards.TryGetValue(command.Store, out var shard)
-            ? ScanReply.NewPage(shard.Page(command))
-            : ScanReply.ScanNotServing;
+        return Serves(command.Store, out var shard) ? PageOf(shard, command) : ScanReply.ScanNotServing;
     }
+
+    private static ScanReply PageOf(MemoryShard shard, ScanCommand command)
+    {
+        var page = shard.Page(command);
+        for (var i = 0; i < page.Bodies.Length; i++)
+        {
+            if (RottenBody.Is(page.Entries[i], page.Bodies[i].Span))
+            {
+                return ScanReply.NewScanRefused(Rotten(page.Document(i)));
+            }
+        }
+
+        return ScanReply.NewPage(page);
+    }
+
+    private DigestReply Digests(DigestCommand command)
+    {
+        if (!Admits(command.Stamp, out var barrier))
+        {
+            return DigestReply.NewDigestStaleEpoch(barrier.Epoch, Told(barrier));
+        }
+
+        return Serves(command.Store, out var shard)
+            ? DigestReply.NewDigests(
+                new RangeDigests(shard.Incarnation, shard.Floor, Array.ConvertAll(command.Ranges, shard.DigestOf))
+            )
+            : DigestReply.DigestNotServing;
+    }
+
+    private HealReply Heal(HealCommand command)
+    {
+        if (!Admits(command.Stamp, out var barrier))
+        {
+            return HealReply.NewHealStaleEpoch(barrier.Epoch, Told(barrier));
+        }
+
+        return Serves(command.Store, out var shard)
+            ? shard.Heal(command.Document, command.Wrong)
+            : HealReply.HealNotServing;
+    }
+
+    private ScrubReply Scrub(ScrubCommand command)
+    {
+        if (!Admits(command.Stamp, out var barrier))
+        {
+            return ScrubReply.NewScrubStaleEpoch(barrier.Epoch, Told(barrier));
+        }
+
+        return Serves(command.Store, out var shard)
+            ? ScrubReply.NewScrubbed(shard.Scrub(command))
+            : ScrubReply.ScrubNotServing;
+    }
+
+    private PurgeReply Purge(PurgeCommand command)
+    {
+        if (!Admits(command.Stamp, out var barrier))
+        {
+            return PurgeReply.NewPurgeStaleEpoch(barrier.Epoch, Told(barrier));
+        }
+
+        return Serves(command.Store, out var shard) && shard.Incarnation == command.Incarnation
+            ? PurgeReply.NewPurged(shard.Purge(command.Below))
+            : PurgeReply.PurgeNotServing;
+    }
+
+    private MakeReply BeginFill(MakeCommand command)
+    {
+        if (!Admits(command.Stamp, out var barrier))
+        {
+            return MakeReply.NewMakeStaleEpoch(barrier.Epoch);
+        }
+
+        if (Disk.Shards.TryGetValue(command.Store, out var shard))
+        {
+            return shard.IsFilling
+                ? MakeReply.NewMade(shard.Incarnation)
+                : MakeReply.NewMakeRefused(
+                    new Refusal(RefusalCode.Failed, $"store {command.Store} serves: there is nothing to rebuild")
+                );
+        }
+
+        shard = new MemoryShard(
+            command.Store,
+            command.Range,
+            command.Migration,
+            command.Attempt,
+            entropy.NewGuid(),
+            isFilling: true
+        );
+        Disk.Shards.Add(command.Store, shard);
+        return MakeReply.NewMade(shard.Incarnation);
+    }
+
+    private bool Serves(ShardId store, [MaybeNullWhen(false)] out MemoryShard shard) =>
+        Disk.Shards.TryGetValue(store, out shard) && !shard.IsFilling;
 
     /// <summary>Compares a request with the barrier of the route it follows; a newer one first raises it.</summary>
     private bool Admits(RouteStamp stamp, out MemoryBarrier barrier)
@@ -234,6 +380,8 @@ public sealed class MemoryNodeStore(IEntropy entropy, MemoryDisk? disk = null) :
 
     private static FSharpOption<Route> Told(MemoryBarrier barrier) =>
         barrier.Told is { } route ? FSharpOption<Route>.Some(route) : FSharpOption<Route>.None;
+
+    private static Refusal Rotten(Document document) => new(RefusalCode.Corrupt, RottenBody.Message(document.Entry));
 
     private static Refusal WrongShard(Key key, ShardId store, MemoryShard shard) =>
         new(

@@ -3,7 +3,14 @@ using Miroir.Core;
 namespace Miroir.Stores.Memory;
 
 /// <summary>One store's documents, ordered as every store orders them: by unsigned hash, then by key bytes.</summary>
-internal sealed class MemoryShard(ShardId store, HashRange range, long migration, int attempt, Guid incarnation)
+internal sealed class MemoryShard(
+    ShardId store,
+    HashRange range,
+    long migration,
+    int attempt,
+    Guid incarnation,
+    bool isFilling = false
+)
 {
     private readonly Dictionary<Key, Slot> byKey = [];
     private readonly SortedSet<Slot> ordered = new(SlotOrder.Instance);
@@ -15,7 +22,111 @@ internal sealed class MemoryShard(ShardId store, HashRange range, long migration
     public long Migration { get; } = migration;
     public Guid Incarnation { get; } = incarnation;
 
-    public StoreStatus Status => new(store, Range, Incarnation, Migration, attempt, documents, tombstones, bytes, 0);
+    public StoreStatus Status =>
+        new(
+            store,
+            Range,
+            Incarnation,
+            Migration,
+            attempt,
+            documents,
+            tombstones,
+            bytes,
+            0,
+            IsFilling ? StoreHealth.Filling : StoreHealth.Serving
+        );
+
+    /// <summary>It answers nothing, and takes only what it is filled with.</summary>
+    public bool IsFilling { get; set; } = isFilling;
+
+    /// <summary>Tombstones below it may have been purged.</summary>
+    public DocumentVersion Floor { get; private set; } = DocumentVersion.Zero;
+
+    /// <summary>Computed from the documents each time: what stores that keep digests are compared with.</summary>
+    public RangeDigest DigestOf(HashRange asked) =>
+        Documents
+            .Where(document => asked.Contains(document.Key))
+            .Aggregate(RangeDigest.Zero, (sum, document) => sum + RangeDigest.OfEntry(document.Entry));
+
+    public HealReply Heal(Document document, Digest wrong)
+    {
+        if (!byKey.TryGetValue(document.Key, out var slot))
+        {
+            return HealReply.NewNothingToHeal(DocumentVersion.Zero);
+        }
+
+        var stored = slot.Document!;
+        var isWrong =
+            stored.Entry.Digest.Equals(wrong) && !stored.Entry.Digest.Equals(document.Entry.Digest)
+            || !Digest.OfBody(stored.Body.Span).Equals(stored.Entry.Digest);
+        if (!stored.Version.Equals(document.Version) || !isWrong)
+        {
+            return HealReply.NewNothingToHeal(stored.Version);
+        }
+
+        Count(stored, -1);
+        Count(document, 1);
+        slot.Document = document;
+        return HealReply.Healed;
+    }
+
+    /// <summary>The store as a disk that flips bits would have it: another body under the same digest.</summary>
+    public void Rot(Key key, ReadOnlyMemory<byte> body)
+    {
+        var slot = byKey[key];
+        Count(slot.Document!, -1);
+        slot.Document = new Document(slot.Document!.Entry, body);
+        Count(slot.Document, 1);
+    }
+
+    public ScrubPart Scrub(ScrubCommand command)
+    {
+        long entries = 0;
+        long read = 0;
+        var rotten = new List<RottenEntry>();
+        foreach (var leaf in ordered.Select(slot => slot.Document!).GroupBy(d => DigestGrid.leafOf(d.Key.Hash)))
+        {
+            if (leaf.Key < command.FromLeaf)
+            {
+                continue;
+            }
+
+            if (read >= command.MaxBytes && entries > 0)
+            {
+                return new ScrubPart(leaf.Key, entries, read, [.. rotten], 0);
+            }
+
+            foreach (var document in leaf)
+            {
+                entries++;
+                read += document.Body.Length;
+                var actual = Digest.OfBody(document.Body.Span);
+                if (!actual.Equals(document.Entry.Digest))
+                {
+                    rotten.Add(new RottenEntry(document.Key, document.Version, document.Entry.Digest, actual));
+                }
+            }
+        }
+
+        return new ScrubPart(-1, entries, read, [.. rotten], 0);
+    }
+
+    public long Purge(DocumentVersion below)
+    {
+        Slot[] purged =
+        [
+            .. ordered.Where(slot => slot.Document!.IsTombstone && slot.Document.Version.CompareTo(below) < 0),
+        ];
+        foreach (var slot in purged)
+        {
+            Count(slot.Document!, -1);
+            ordered.Remove(slot);
+            byKey.Remove(slot.Document!.Key);
+        }
+
+        Floor = below.CompareTo(Floor) > 0 ? below : Floor;
+        return purged.Length;
+    }
 
     public IEnumerable<Document> Documents => ordered.Select(slot => slot.Document!);
 

@@ -14,6 +14,9 @@ internal interface IFileNames
     /// <summary>Deletes a file where it is there. It is gone for good after a sync of its directory.</summary>
     void Delete(string file);
 
+    /// <summary>Renames a file within its directory. It has the new name for good after a sync of the directory.</summary>
+    void Move(string from, string to);
+
     /// <summary>Makes the names in a directory durable: a new file that was synced may still lose its name with the power.</summary>
     /// <exception cref="IOException">The directory can't be opened or synced.</exception>
     void Sync(string directory);
@@ -43,6 +46,8 @@ internal sealed partial class SystemFileNames : IFileNames
     public void MakeDirectory(string path) => Directory.CreateDirectory(path);
 
     public void Delete(string file) => File.Delete(file);
+
+    public void Move(string from, string to) => File.Move(from, to, overwrite: true);
 
     public void Sync(string directory)
     {

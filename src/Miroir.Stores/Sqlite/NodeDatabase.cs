@@ -16,14 +16,26 @@ internal enum StoreState
 
     /// <summary>Its file goes, or is gone.</summary>
     Dropping,
+
+    /// <summary>Its file is whole, and filled from other replicas: it does not serve yet.</summary>
+    Filling,
+
+    /// <summary>Its file can't be trusted, or is gone: it was set aside, or is to be.</summary>
+    Quarantined,
 }
 
 /// <summary>The tables of node.db: who the node is, every barrier for ever, and which stores it has.</summary>
 internal static class NodeDatabase
 {
-    public const long Format = 1;
+    public const long Format = 2;
 
-    private const string Tables = """
+    private const string SessionTable = """
+        CREATE TABLE sessions(
+            idx TEXT NOT NULL, generation INTEGER NOT NULL, shard INTEGER NOT NULL, last TEXT NOT NULL, next TEXT NOT NULL,
+            PRIMARY KEY(idx, generation, shard)) WITHOUT ROWID;
+        """;
+
+    private const string Tables = $"""
         CREATE TABLE meta(name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
         CREATE TABLE barriers(
             idx TEXT NOT NULL, generation INTEGER NOT NULL, shard INTEGER NOT NULL, epoch INTEGER NOT NULL,
@@ -32,6 +44,7 @@ internal static class NodeDatabase
             idx TEXT NOT NULL, generation INTEGER NOT NULL, shard INTEGER NOT NULL, state TEXT NOT NULL,
             range_lo TEXT NOT NULL, range_hi TEXT NOT NULL, incarnation TEXT NOT NULL, migration INTEGER NOT NULL,
             attempt INTEGER NOT NULL, made_epoch INTEGER NOT NULL, PRIMARY KEY(idx, generation, shard)) WITHOUT ROWID;
+        {SessionTable}
         """;
 
     /// <summary>Opens node.db, making it where it is absent.</summary>
@@ -95,7 +108,7 @@ internal static class NodeDatabase
             var registration = new StoreRegistration(
                 ShardOf(rows),
                 new HashRange(Hex(rows.Text(4)), Hex(rows.Text(5))),
-                Guid.ParseExact(Encoding.UTF8.GetString(rows.Text(6)), "D"),
+                GuidOf(rows.Text(6)),
                 rows.Int64(7),
                 (int)rows.Int64(8),
                 rows.Int64(9)
@@ -111,6 +124,9 @@ internal static class NodeDatabase
         using var insert = database.Prepare(
             "INSERT OR REPLACE INTO stores VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)"
         );
+        // Its file is new, and was never stamped.
+        if (state == StoreState.Making)
+            Delete(database, "sessions", store.Store);
         Bind(insert, store.Store)
             .BindText(4, Utf8($"{state}"))
             .BindText(5, Utf8($"{store.Range.Lo:x16}"))
@@ -124,8 +140,22 @@ internal static class NodeDatabase
 
     public static void Unregister(Database database, ShardId store)
     {
-        using var delete = database.Prepare("DELETE FROM stores WHERE idx = ?1 AND generation = ?2 AND shard = ?3");
-        Bind(delete, store).Execute();
+        Delete(database, "stores", store);
+        Delete(database, "sessions", store);
+    }
+
+    /// <summary>See <see cref="Sessions"/>.</summary>
+    public static void Expect(Database database, ShardId store, Guid last, Guid next)
+    {
+        using var replace = database.Prepare("INSERT OR REPLACE INTO sessions VALUES(?1, ?2, ?3, ?4, ?5)");
+        Bind(replace, store).BindText(4, Utf8($"{last:D}")).BindText(5, Utf8($"{next:D}")).Execute();
+    }
+
+    public static void LoadSessions(Database database, Sessions sessions)
+    {
+        using var rows = database.Prepare("SELECT idx, generation, shard, last, next FROM sessions");
+        while (rows.Step())
+            sessions.Load(ShardOf(rows), GuidOf(rows.Text(3)), GuidOf(rows.Text(4)));
     }
 
     private static void Prepare(Database database, Func<Guid> newGuid)
@@ -139,12 +169,26 @@ internal static class NodeDatabase
             insert.BindText(1, "node_id"u8).BindText(2, Utf8($"{newGuid():D}")).Execute();
         }
 
-        database.Commit();
         var format = database.QueryText("SELECT value FROM meta WHERE name = 'format'");
+        // Format 1 knew no sessions.
+        if (format == "1")
+        {
+            database.Execute(SessionTable);
+            database.Execute("UPDATE meta SET value = '2' WHERE name = 'format'");
+            format = "2";
+        }
+
+        database.Commit();
         if (format != FormattableString.Invariant($"{Format}"))
             throw new InvalidDataException(
                 $"'{database.File}' has format {format}; this build reads {Format}: use the build that wrote it, or a newer one."
             );
+    }
+
+    private static void Delete(Database database, string table, ShardId store)
+    {
+        using var delete = database.Prepare($"DELETE FROM {table} WHERE idx = ?1 AND generation = ?2 AND shard = ?3");
+        Bind(delete, store).Execute();
     }
 
     private static Statement Bind(Statement statement, ShardId shard) =>
@@ -152,6 +196,8 @@ internal static class NodeDatabase
 
     private static ShardId ShardOf(Statement row) =>
         new(Encoding.UTF8.GetString(row.Text(0)), (int)row.Int64(1), (int)row.Int64(2));
+
+    private static Guid GuidOf(ReadOnlySpan<byte> utf8) => Guid.ParseExact(Encoding.UTF8.GetString(utf8), "D");
 
     private static ulong Hex(ReadOnlySpan<byte> utf8) =>
         ulong.Parse(utf8, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture);

@@ -7,12 +7,13 @@ namespace Miroir.Stores.Sqlite;
 /// What the node knows of itself: barriers, and stores being made, served and dropped. Everything is in node.db before
 /// it counts, and what a crash left half done is finished when the directory is opened.
 /// </summary>
-internal sealed class NodeRegistry : IDisposable
+internal sealed partial class NodeRegistry : IDisposable
 {
     private readonly string _directory;
     private readonly SqliteNodeStoreOptions _options;
     private readonly Func<Guid> _newGuid;
     private readonly RouteBarriers _barriers = new();
+    private readonly Sessions _sessions;
     private readonly CommitThread _commits;
 
     // Making and dropping are rare, and one at a time: a store that goes can't be in another's way.
@@ -23,6 +24,7 @@ internal sealed class NodeRegistry : IDisposable
         _directory = directory;
         _options = options;
         _newGuid = newGuid;
+        _sessions = new Sessions(newGuid);
         Files = new ShardFiles(options);
         var database = NodeDatabase.Open(
             Path.Combine(directory, "node.db"),
@@ -34,6 +36,7 @@ internal sealed class NodeRegistry : IDisposable
             options.Names.Sync(directory);
             NodeId = NodeDatabase.NodeId(database);
             NodeDatabase.LoadBarriers(database, _barriers);
+            NodeDatabase.LoadSessions(database, _sessions);
             Recover(database);
         }
         catch
@@ -43,6 +46,8 @@ internal sealed class NodeRegistry : IDisposable
         }
 
         _commits = new CommitThread(database, "miroir node.db");
+        _sessions.Start(_commits);
+        Files.Distrusted += Quarantine;
     }
 
     public Guid NodeId { get; }
@@ -91,11 +96,13 @@ internal sealed class NodeRegistry : IDisposable
         {
             if (!await Admit(command.Stamp).ConfigureAwait(false))
                 return Stale(command);
-            if (Files.TryGet(command.Store, out var known))
-                return known.Registration.Range.Equals(command.Range)
-                    ? MakeReply.NewMade(known.Registration.Incarnation)
-                    : MakeReply.NewMakeRefused(OtherRange(command, known.Registration));
-            return await MakeNew(command).ConfigureAwait(false);
+            if (!Files.TryGet(command.Store, out var known))
+                return await MakeNew(command, StoreHealth.Serving).ConfigureAwait(false);
+            if (known.Health == StoreHealth.Quarantined)
+                return Refused($"store {command.Store} is quarantined: have it rebuilt, or drop it first");
+            return known.Registration.Range.Equals(command.Range)
+                ? MakeReply.NewMade(known.Registration.Incarnation)
+                : MakeReply.NewMakeRefused(OtherRange(command, known.Registration));
         }
         finally
         {
@@ -136,13 +143,14 @@ internal sealed class NodeRegistry : IDisposable
     /// <summary>Closes every file, then node.db.</summary>
     public void Dispose()
     {
+        AwaitQuarantines();
         foreach (var file in Files.All())
             Files.Retire(file).GetAwaiter().GetResult();
         _commits.Dispose();
         _lifecycle.Dispose();
     }
 
-    private async Task<MakeReply> MakeNew(MakeCommand command)
+    private async Task<MakeReply> MakeNew(MakeCommand command, StoreHealth health)
     {
         var store = new StoreRegistration(
             command.Store,
@@ -152,14 +160,16 @@ internal sealed class NodeRegistry : IDisposable
             command.Attempt,
             command.Stamp.Epoch
         );
-        var file = FileOf(store);
+        var file = FileOf(store, health);
+        var made = health == StoreHealth.Filling ? StoreState.Filling : StoreState.Serving;
         try
         {
             if (!await MoveOn(command.Stamp, store, StoreState.Making).ConfigureAwait(false))
                 return Stale(command);
+            _sessions.Forget(store.Store);
             file.Create(Files.FileCacheKiB);
             // A barrier that rose meanwhile was confirmed without this store: it must not begin to serve behind it.
-            if (!await MoveOn(command.Stamp, store, StoreState.Serving).ConfigureAwait(false))
+            if (!await MoveOn(command.Stamp, store, made).ConfigureAwait(false))
             {
                 await Remove(file).ConfigureAwait(false);
                 return Stale(command);
@@ -211,22 +221,36 @@ internal sealed class NodeRegistry : IDisposable
             static isDone => isDone
         );
 
-    /// <summary>Before anybody is served: what a crash left half made or half dropped goes, and so does what lost its file.</summary>
+    /// <summary>Before anybody is served: what a crash left half made or half dropped goes; what lost its file is quarantined.</summary>
     private void Recover(Database database)
     {
         foreach (var (store, state) in NodeDatabase.Stores(database))
         {
-            var file = FileOf(store);
-            if (state == StoreState.Serving && File.Exists(file.Path))
+            var file = FileOf(store, HealthOf(state));
+            var isKept = state is StoreState.Serving or StoreState.Filling;
+            if (isKept && File.Exists(file.Path))
             {
                 Files.Add(file);
                 continue;
             }
 
-            file.Delete();
             database.BeginImmediate();
-            NodeDatabase.Unregister(database, store.Store);
+            if (isKept)
+                NodeDatabase.Register(database, store, StoreState.Quarantined);
+            else if (state != StoreState.Quarantined)
+            {
+                file.Delete();
+                NodeDatabase.Unregister(database, store.Store);
+            }
+
             database.Commit();
+            if (isKept)
+                _options.Log($"store {store.Store} is quarantined: its file '{file.Path}' is gone");
+            if (isKept || state == StoreState.Quarantined)
+            {
+                file.SetAside();
+                Files.Add(FileOf(store, StoreHealth.Quarantined));
+            }
         }
     }
 
@@ -248,7 +272,18 @@ internal sealed class NodeRegistry : IDisposable
             : throw new IOException("Too many changes wait for node.db already: try again later.");
     }
 
-    private ShardFile FileOf(StoreRegistration store) => new(store, store.PathIn(_directory), _options);
+    private ShardFile FileOf(StoreRegistration store, StoreHealth health) =>
+        new(store, store.PathIn(_directory), _options, _sessions, health);
+
+    private static StoreHealth HealthOf(StoreState state) =>
+        state switch
+        {
+            StoreState.Filling => StoreHealth.Filling,
+            StoreState.Quarantined => StoreHealth.Quarantined,
+            _ => StoreHealth.Serving,
+        };
+
+    private static MakeReply Refused(string why) => MakeReply.NewMakeRefused(new Refusal(RefusalCode.Failed, why));
 
     private MakeReply Stale(MakeCommand command) => MakeReply.NewMakeStaleEpoch(Barrier(command.Stamp.Shard).Epoch);
 

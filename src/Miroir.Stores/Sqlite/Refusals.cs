@@ -20,7 +20,7 @@ internal static class Refusals
             SqliteException { IsCorrupt: true } corrupt => new(RefusalCode.Corrupt, corrupt.Message),
             SqliteException { Code: SqliteResult.CannotOpen } gone => new(RefusalCode.Corrupt, gone.Message),
             SqliteException { IsBusy: true } busy => new(RefusalCode.Overloaded, busy.Message),
-            InvalidDataException damaged => new(RefusalCode.Corrupt, damaged.Message),
+            ShardFileException damaged => new(RefusalCode.Corrupt, damaged.Message),
             _ => new(RefusalCode.Failed, cause.Message),
         };
 

@@ -99,4 +99,7 @@ internal sealed class SharedGates
             barrier.ExitShared();
         _barriers.Clear();
     }
+
+    /// <summary>Nobody enters after all.</summary>
+    public void Clear() => _barriers.Clear();
 }

@@ -1,3 +1,4 @@
+using Miroir.Core;
 using Miroir.Stores.Sqlite.Native;
 
 namespace Miroir.Stores.Sqlite;
@@ -6,7 +7,13 @@ namespace Miroir.Stores.Sqlite;
 /// One store of the node: its registration, its file, and the connections to it while it is open. Connections are touched
 /// only by those who have entered the file through <see cref="ShardFiles"/>.
 /// </summary>
-internal sealed class ShardFile(StoreRegistration registration, string path, SqliteNodeStoreOptions options)
+internal sealed class ShardFile(
+    StoreRegistration registration,
+    string path,
+    SqliteNodeStoreOptions options,
+    Sessions sessions,
+    StoreHealth health
+)
 {
     private const int MaxIdleReaders = 2;
 
@@ -15,6 +22,8 @@ internal sealed class ShardFile(StoreRegistration registration, string path, Sql
     private ShardWriter? _writer;
     private long _failedPuts;
     private Counted? _counts;
+    private long? _stampedAtMs;
+    private volatile bool _isKnown;
 
     public StoreRegistration Registration { get; } = registration;
 
@@ -24,6 +33,18 @@ internal sealed class ShardFile(StoreRegistration registration, string path, Sql
 
     /// <summary>What was committed last; null while the file was never opened.</summary>
     public ShardCounts? Counts => Volatile.Read(ref _counts)?.Value;
+
+    /// <summary>Changed by <see cref="ShardFiles"/> alone.</summary>
+    public StoreHealth Health => _health;
+
+    /// <summary>The file was opened in this process's life, and was the one written last.</summary>
+    public bool IsKnown => _isKnown;
+
+    /// <summary>Whether its puts are taken: a store that is being filled takes those of who fills it.</summary>
+    public bool Takes(Document document) =>
+        Health == StoreHealth.Serving || (Health == StoreHealth.Filling && document.Entry.Origin == Origin.Migration);
+
+    internal volatile StoreHealth _health = health;
 
     /// <summary>Guarded by <see cref="ShardFiles"/>: who is inside, and when somebody last came.</summary>
     internal int Users;
@@ -42,7 +63,19 @@ internal sealed class ShardFile(StoreRegistration registration, string path, Sql
         var cacheKiB = Math.Max(64, fileCacheKiB / 2);
         var writer = OpenWriter(cacheKiB);
         writer.SetCache(cacheKiB);
+        if (IsStampDue)
+            Stamp(writer);
         return writer;
+    }
+
+    /// <summary>Of the open file.</summary>
+    public CommittedDigests Digests
+    {
+        get
+        {
+            lock (_connections)
+                return _writer?.Digests ?? throw new InvalidOperationException($"'{Path}' is not open");
+        }
     }
 
     /// <summary>Opens the file where it is not, so that its counts are known.</summary>
@@ -120,6 +153,27 @@ internal sealed class ShardFile(StoreRegistration registration, string path, Sql
         Publish(default);
     }
 
+    /// <summary>
+    /// Renames the file, and the log beside it, so that it can be looked at later and stands in nobody's way. No connection
+    /// may be open. Does nothing where it is gone.
+    /// </summary>
+    public void SetAside()
+    {
+        var folder = System.IO.Path.GetDirectoryName(Path)!;
+        if (!Directory.Exists(folder))
+            return;
+        var aside = FormattableString.Invariant($"{Path}.quarantined-{Registration.Incarnation:n}");
+        options.Names.Delete(Path + "-shm");
+        // The log first: where this is cut off, the file's turn comes when the node is opened again.
+        foreach (var suffix in new[] { "-wal", "-journal", "" })
+        {
+            if (File.Exists(Path + suffix))
+                options.Names.Move(Path + suffix, aside + suffix);
+        }
+
+        options.Names.Sync(folder);
+    }
+
     /// <summary>Deletes the file and what SQLite keeps beside it. No connection may be open.</summary>
     public void Delete()
     {
@@ -138,12 +192,35 @@ internal sealed class ShardFile(StoreRegistration registration, string path, Sql
         {
             if (_writer is null)
             {
-                _writer = new ShardWriter(Path, Registration, options, cacheKiB);
+                var writer = new ShardWriter(Path, Registration, options, sessions, cacheKiB);
+                try
+                {
+                    if (IsStampDue)
+                        Stamp(writer);
+                }
+                catch
+                {
+                    writer.Dispose();
+                    throw;
+                }
+
+                _isKnown = true;
+                _writer = writer;
                 Publish(_writer.Counts);
             }
 
             return _writer;
         }
+    }
+
+    private bool IsStampDue =>
+        _stampedAtMs is not { } at || Environment.TickCount64 - at > options.RestampInterval.TotalMilliseconds;
+
+    private void Stamp(ShardWriter writer)
+    {
+        // Where it can't be given now, it is tried again when the next one is due.
+        writer.Stamp(Registration.Store, sessions);
+        _stampedAtMs = Environment.TickCount64;
     }
 
     private sealed record Counted(ShardCounts Value);

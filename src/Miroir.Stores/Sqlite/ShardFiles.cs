@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Diagnostics.CodeAnalysis;
 using Miroir.Core;
+using Miroir.Stores.Sqlite.Native;
 
 namespace Miroir.Stores.Sqlite;
 
@@ -23,6 +24,43 @@ internal sealed class ShardFiles(SqliteNodeStoreOptions options)
     public bool TryGet(ShardId store, [MaybeNullWhen(false)] out ShardFile file) =>
         _byStore.TryGetValue(store, out file);
 
+    /// <summary>The same, but only where the store answers for its data.</summary>
+    public bool TryServing(ShardId store, [MaybeNullWhen(false)] out ShardFile file) =>
+        TryGet(store, out file) && file.Health == StoreHealth.Serving;
+
+    /// <summary>Told once of each file that can't be trusted any more, by whoever noticed.</summary>
+    public event Action<ShardFile, Exception>? Distrusted;
+
+    /// <summary>Looks at a failure of a file: one that SQLite calls corrupt, that is gone or another one is left at once.</summary>
+    public void Report(ShardFile file, Exception cause)
+    {
+        var isDamaged =
+            cause is SqliteException { IsCorrupt: true } or DamagedFileException
+            || (cause is SqliteException { Code: SqliteResult.CannotOpen } && !File.Exists(file.Path));
+        if (!isDamaged)
+            return;
+        lock (_lock)
+        {
+            if (file.IsRetired || file.Health == StoreHealth.Quarantined)
+                return;
+            file._health = StoreHealth.Quarantined;
+        }
+
+        Distrusted?.Invoke(file, cause);
+    }
+
+    /// <summary>A store that is being filled serves from now on. False: it is not, or no longer.</summary>
+    public bool TryServe(ShardFile file)
+    {
+        lock (_lock)
+        {
+            if (file.IsRetired || file.Health != StoreHealth.Filling)
+                return false;
+            file._health = StoreHealth.Serving;
+            return true;
+        }
+    }
+
     public ShardFile[] All() => [.. _byStore.Values];
 
     public void Add(ShardFile file)
@@ -38,7 +76,7 @@ internal sealed class ShardFiles(SqliteNodeStoreOptions options)
         List<IDisposable> closing = [];
         lock (_lock)
         {
-            if (file.IsRetired)
+            if (file.IsRetired || file.Health == StoreHealth.Quarantined)
                 return false;
             file.Users++;
             file.LastUse = ++_uses;
@@ -77,8 +115,11 @@ internal sealed class ShardFiles(SqliteNodeStoreOptions options)
         idle?.TrySetResult();
     }
 
-    /// <summary>Lets nobody enter any more, and ends when all have left and the connections are closed.</summary>
-    public async Task Retire(ShardFile file)
+    /// <summary>
+    /// Lets nobody enter any more, and ends when all have left and the connections are closed. A file in its place is there
+    /// at once.
+    /// </summary>
+    public async Task Retire(ShardFile file, ShardFile? instead = null)
     {
         Task left;
         lock (_lock)
@@ -90,7 +131,10 @@ internal sealed class ShardFiles(SqliteNodeStoreOptions options)
             left = file.Idle.Task;
         }
 
-        _byStore.TryRemove(KeyValuePair.Create(file.Registration.Store, file));
+        if (instead is not null)
+            _byStore.TryUpdate(file.Registration.Store, instead, file);
+        else
+            _byStore.TryRemove(KeyValuePair.Create(file.Registration.Store, file));
         await left.ConfigureAwait(false);
         List<IDisposable> closing;
         lock (_lock)

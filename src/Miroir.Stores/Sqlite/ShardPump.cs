@@ -9,10 +9,13 @@ namespace Miroir.Stores.Sqlite;
 /// </summary>
 internal sealed class ShardPump(ShardFile file, ShardFiles files, WorkerThreads workers, SqliteNodeStoreOptions options)
 {
+    private const int MaxTasks = 256;
+
     private readonly Lock _lock = new();
     private readonly Queue<PutJob> _queue = new();
     private readonly SharedGates _gates = new();
     private readonly List<Slice> _group = [];
+    private readonly Queue<IWriterTask> _tasks = new();
     private int _queuedPuts;
     private long _queuedBytes;
     private bool _isScheduled;
@@ -54,9 +57,78 @@ internal sealed class ShardPump(ShardFile file, ShardFiles files, WorkerThreads 
         return false;
     }
 
+    /// <summary>Runs in the next turn; one task and one group of puts by turns.</summary>
+    public void Post(IWriterTask task)
+    {
+        lock (_lock)
+        {
+            if (_tasks.Count < MaxTasks)
+            {
+                _tasks.Enqueue(task);
+                if (!_isScheduled)
+                {
+                    _isScheduled = true;
+                    workers.Post(Run);
+                }
+
+                return;
+            }
+        }
+
+        task.Refused(Refusals.Overloaded(file.Registration.Store, MaxTasks));
+    }
+
     private void Run()
     {
+        IWriterTask? task;
+        lock (_lock)
+            _tasks.TryDequeue(out task);
+        if (task is not null)
+            Do(task);
         Gather();
+        if (_group.Count > 0)
+            PutGroup();
+        lock (_lock)
+        {
+            if (_queue.Count == 0 && _tasks.Count == 0)
+                _isScheduled = false;
+            else
+                workers.Post(Run);
+        }
+    }
+
+    private void Do(IWriterTask task)
+    {
+        try
+        {
+            if (!files.TryEnter(file))
+            {
+                task.NotServing();
+                return;
+            }
+
+            try
+            {
+                foreach (var barrier in task.Barriers)
+                    _gates.Add(barrier);
+                if (Transact(task.Work) is { } failure)
+                    task.Refused(Refusals.Of(failure));
+                else
+                    task.Committed();
+            }
+            finally
+            {
+                files.Exit(file);
+            }
+        }
+        catch (Exception e)
+        {
+            task.Unknown(e);
+        }
+    }
+
+    private void PutGroup()
+    {
         try
         {
             if (files.TryEnter(file))
@@ -88,13 +160,6 @@ internal sealed class ShardPump(ShardFile file, ShardFiles files, WorkerThreads 
         }
 
         _group.Clear();
-        lock (_lock)
-        {
-            if (_queue.Count == 0)
-                _isScheduled = false;
-            else
-                workers.Post(Run);
-        }
     }
 
     private void Gather()
@@ -125,21 +190,47 @@ internal sealed class ShardPump(ShardFile file, ShardFiles files, WorkerThreads 
     /// <summary>Fills in the replies. Throws only where it is open whether the group is on the disk.</summary>
     private void Commit()
     {
+        foreach (var (job, from, to) in _group)
+        {
+            for (var i = from; i < to; i++)
+                _gates.Add(job.Items[i].Barrier);
+        }
+
+        if (Transact(PutAll) is { } failure)
+            Refuse(failure);
+    }
+
+    private void PutAll(ShardWriter writer)
+    {
+        foreach (var (job, from, to) in _group)
+        {
+            if (job.Call.IsCancelled)
+            {
+                job.Call.Skip();
+                continue;
+            }
+
+            for (var i = from; i < to; i++)
+                job.Call.Reply(job.Items[i].Position, Put(writer, job.Items[i]));
+        }
+    }
+
+    /// <summary>
+    /// Work in a transaction, behind the gates that were added. Null: it is on the disk; else why nothing of it is. Throws
+    /// where that is open.
+    /// </summary>
+    private Exception? Transact(Action<ShardWriter> work)
+    {
         ShardWriter writer;
         try
         {
             writer = file.Writer(files.FileCacheKiB);
         }
-        catch (Exception e) when (e is SqliteException or InvalidDataException)
+        catch (Exception e) when (e is SqliteException or ShardFileException)
         {
-            Refuse(e);
-            return;
-        }
-
-        foreach (var (job, from, to) in _group)
-        {
-            for (var i = from; i < to; i++)
-                _gates.Add(job.Items[i].Barrier);
+            files.Report(file, e);
+            _gates.Clear();
+            return e;
         }
 
         _gates.Enter();
@@ -147,21 +238,11 @@ internal sealed class ShardPump(ShardFile file, ShardFiles files, WorkerThreads 
         try
         {
             writer.Begin();
-            foreach (var (job, from, to) in _group)
-            {
-                if (job.Call.IsCancelled)
-                {
-                    job.Call.Skip();
-                    continue;
-                }
-
-                for (var i = from; i < to; i++)
-                    job.Call.Reply(job.Items[i].Position, Put(writer, job.Items[i]));
-            }
-
+            work(writer);
             isCommitting = true;
             writer.Commit();
             file.Publish(writer.Counts);
+            return null;
         }
         catch (Exception e)
         {
@@ -174,13 +255,14 @@ internal sealed class ShardPump(ShardFile file, ShardFiles files, WorkerThreads 
                 // The first failure is the one to report; the next BEGIN fails where the transaction lingers.
             }
 
+            files.Report(file, e);
             // A commit that failed for lack of space wrote no commit mark. After any other failure of the commit
             // itself a recovery might still find it.
             if (isCommitting && e is not SqliteException { IsFull: true })
                 throw new UncertainCommitException(e);
-            if (e is not (SqliteException or InvalidDataException))
+            if (e is not (SqliteException or ShardFileException))
                 throw;
-            Refuse(e);
+            return e;
         }
         finally
         {

@@ -1,5 +1,4 @@
 using System.Buffers;
-using System.Buffers.Binary;
 using Miroir.Core;
 using Miroir.Stores.Sqlite.Native;
 
@@ -8,6 +7,9 @@ namespace Miroir.Stores.Sqlite;
 /// <summary>One connection that reads a shard's file. It sees only what is on the disk, and keeps no snapshot between calls.</summary>
 internal sealed class ShardReader : IDisposable
 {
+    /// <summary>What <see cref="LeafTable.DigestOf"/> needs of an entry.</summary>
+    public const string DigestColumns = "SELECT key, term, clock, deleted, digest FROM entries";
+
     private const int FirstBufferBytes = 64 << 10;
 
     private readonly Database _database;
@@ -16,6 +18,8 @@ internal sealed class ShardReader : IDisposable
     private readonly Statement _find;
     private readonly Statement _entries;
     private readonly Statement _documents;
+    private readonly Statement _digests;
+    private readonly Statement _tombstones;
     private int _cacheKiB;
     private int _lastPageBytes = FirstBufferBytes;
 
@@ -41,6 +45,10 @@ internal sealed class ShardReader : IDisposable
             _find = _database.Prepare($"{WithBody} WHERE e.hash = ?1 AND e.key = ?2");
             _entries = _database.Prepare($"SELECT {Columns} FROM entries e {Page}");
             _documents = _database.Prepare($"{WithBody} {Page}");
+            _digests = _database.Prepare($"{DigestColumns} WHERE hash BETWEEN ?1 AND ?2");
+            _tombstones = _database.Prepare(
+                "SELECT key, deleted, term, clock FROM entries WHERE (hash, key) > (?1, ?2) ORDER BY hash, key LIMIT ?3"
+            );
         }
         catch
         {
@@ -60,18 +68,93 @@ internal sealed class ShardReader : IDisposable
     /// <summary>From here to <see cref="End"/> all reads see the same snapshot.</summary>
     public void Begin() => _begin.Execute();
 
+    /// <summary>The same; and the snapshot is the one of now.</summary>
+    public void BeginSnapshot()
+    {
+        Begin();
+        // Until something is read, there is none.
+        _ = _database.QueryInt64("SELECT documents FROM counters");
+    }
+
     public void End()
     {
         if (_database.InTransaction)
             _end.Execute();
     }
 
+    /// <summary>The sum over the entries of a range.</summary>
+    public RangeDigest DigestOf(HashRange range)
+    {
+        _digests.Bind(1, ShardSchema.ToStored(range.Lo)).Bind(2, ShardSchema.ToStored(range.Last));
+        try
+        {
+            var sum = RangeDigest.Zero;
+            while (_digests.Step())
+                sum += LeafTable.DigestOf(_digests);
+            return sum;
+        }
+        finally
+        {
+            _digests.Reset();
+        }
+    }
+
+    /// <summary>Tombstones of versions below another, among the next entries behind a key; `After` null: that was all.</summary>
+    public (List<Key> Keys, Key? After) TombstonesBelow(DocumentVersion below, Key? after, int maxEntries)
+    {
+        _tombstones
+            .Bind(1, ShardSchema.ToStored(after?.Hash ?? 0))
+            .BindText(2, after is null ? [] : after.Span)
+            .Bind(3, maxEntries);
+        var keys = new List<Key>();
+        Key? last = null;
+        var seen = 0;
+        try
+        {
+            for (; _tombstones.Step(); seen++)
+            {
+                var isLast = seen == maxEntries - 1;
+                var isBelow =
+                    _tombstones.Int64(1) != 0
+                    && new DocumentVersion(_tombstones.Int64(2), _tombstones.Int64(3)).CompareTo(below) < 0;
+                if (!isBelow && !isLast)
+                    continue;
+                last = Key.OfBytes(_tombstones.Text(0));
+                if (isBelow)
+                    keys.Add(last);
+            }
+        }
+        finally
+        {
+            _tombstones.Reset();
+        }
+
+        return (keys, seen == maxEntries ? last : null);
+    }
+
+    /// <summary>See <see cref="ShardScrub"/>; on the committed digests that the writing connection keeps.</summary>
+    public (ScrubPart Part, List<int> Suspects) Scrub(ScrubCommand command, LeafDigests committed)
+    {
+        Begin();
+        try
+        {
+            return ShardScrub.Run(_database, committed, command.FromLeaf, command.MaxBytes);
+        }
+        finally
+        {
+            End();
+        }
+    }
+
+    /// <exception cref="RottenBodyException">The body is not the one that its digest was taken of.</exception>
     public Document? Find(Key key)
     {
         _find.Bind(1, ShardSchema.ToStored(key.Hash)).BindText(2, key.Span);
         try
         {
-            return _find.Step() ? new Document(ReadEntry(_find, key), _find.Text(7).ToArray()) : null;
+            return _find.Step()
+                ? new Document(Verified(ReadEntry(_find, key), _find.Text(7)), _find.Text(7).ToArray())
+                : null;
         }
         finally
         {
@@ -79,6 +162,7 @@ internal sealed class ShardReader : IDisposable
         }
     }
 
+    /// <exception cref="RottenBodyException">A body is not the one that its digest was taken of.</exception>
     public ScanPage Page(ScanCommand command)
     {
         var statement = command.WithBodies ? _documents : _entries;
@@ -133,7 +217,7 @@ internal sealed class ShardReader : IDisposable
                 break;
             }
 
-            entries.Add(ReadEntry(statement, Key.OfBytes(statement.Text(0))));
+            entries.Add(Verified(ReadEntry(statement, Key.OfBytes(statement.Text(0))), body));
             bytes.Write(body);
             ends.Add(bytes.WrittenCount);
         }
@@ -148,19 +232,21 @@ internal sealed class ShardReader : IDisposable
 
     private static Entry ReadEntry(Statement row, Key key)
     {
-        var digest = row.Blob(4);
         var operation = row.Blob(5);
-        if (digest.Length != 16 || operation.Length != 16)
-            throw new InvalidDataException(
-                $"the entry of key \"{key}\" has a digest of {digest.Length} and an operation id of {operation.Length} bytes, not 16"
+        if (operation.Length != 16)
+            throw new DamagedFileException(
+                $"the entry of key \"{key}\" has an operation id of {operation.Length} bytes, not 16"
             );
         return new Entry(
             key,
             new DocumentVersion(row.Int64(1), row.Int64(2)),
             row.Int64(3) != 0,
-            new Digest(BinaryPrimitives.ReadUInt64BigEndian(digest), BinaryPrimitives.ReadUInt64BigEndian(digest[8..])),
+            LeafTable.BodyDigest(row.Blob(4)),
             new Guid(operation, bigEndian: true),
             (Origin)row.Int64(6)
         );
     }
+
+    private static Entry Verified(Entry entry, ReadOnlySpan<byte> body) =>
+        RottenBody.Is(entry, body) ? throw new RottenBodyException(entry) : entry;
 }

@@ -32,11 +32,9 @@ internal static class ShardReads
                 ? ScanReply.NewScanStaleEpoch(barrier.Epoch, barrier.ToldOption)
                 : other;
 
-        if (!files.TryGet(command.Store, out var file) || !files.TryEnter(file))
+        if (!files.TryServing(command.Store, out var file))
             return StaleOr(ScanReply.ScanNotServing);
-        try
-        {
-            return With<ScanReply>(
+        return On(
                 files,
                 file,
                 reader =>
@@ -54,7 +52,58 @@ internal static class ShardReads
                     }
                 },
                 refusal => StaleOr(ScanReply.NewScanRefused(refusal))
-            );
+            ) ?? StaleOr(ScanReply.ScanNotServing);
+    }
+
+    /// <summary>Past the barrier: nobody but the one who fills the store asks.</summary>
+    public static ScanReply ScanFilling(ShardFiles files, ScanCommand command) =>
+        files.TryGet(command.Store, out var file) && file.Health == StoreHealth.Filling
+            ? On(files, file, reader => ScanReply.NewPage(reader.Page(command)), ScanReply.NewScanRefused)
+                ?? ScanReply.ScanNotServing
+            : ScanReply.ScanNotServing;
+
+    public static DigestReply Digests(ShardFiles files, DigestCommand command, RouteBarrier barrier)
+    {
+        DigestReply StaleOr(Func<DigestReply> other) =>
+            command.Stamp.Epoch < barrier.Epoch
+                ? DigestReply.NewDigestStaleEpoch(barrier.Epoch, barrier.ToldOption)
+                : other();
+
+        if (!files.TryServing(command.Store, out var file))
+            return StaleOr(() => DigestReply.DigestNotServing);
+        return On(
+                files,
+                file,
+                reader =>
+                {
+                    barrier.EnterShared();
+                    try
+                    {
+                        return StaleOr(() =>
+                        {
+                            var (floor, digests) = file.Digests.Of(command.Ranges, reader);
+                            return DigestReply.NewDigests(
+                                new RangeDigests(file.Registration.Incarnation, floor, digests)
+                            );
+                        });
+                    }
+                    finally
+                    {
+                        barrier.ExitShared();
+                    }
+                },
+                refusal => StaleOr(() => DigestReply.NewDigestRefused(refusal))
+            ) ?? StaleOr(() => DigestReply.DigestNotServing);
+    }
+
+    /// <summary>Runs on a reader of the file. Null: the store is gone.</summary>
+    public static T? On<T>(ShardFiles files, ShardFile file, Func<ShardReader, T> read, Func<Refusal, T> refused)
+    {
+        if (!files.TryEnter(file))
+            return default;
+        try
+        {
+            return With(files, file, read, refused);
         }
         finally
         {
@@ -73,34 +122,42 @@ internal static class ShardReads
             .ThenBy(file => file.Registration.Store.Shard);
         foreach (var file in ordered)
         {
-            if (!files.TryEnter(file))
-                continue;
-            try
+            ShardCounts? counts = null;
+            if (files.TryEnter(file))
             {
-                var store = file.Registration;
-                var counts = file.Counts ?? CountsOf(files, file);
-                statuses.Add(
-                    new StoreStatus(
-                        store.Store,
-                        store.Range,
-                        store.Incarnation,
-                        store.Migration,
-                        store.Attempt,
-                        counts.Documents,
-                        counts.Tombstones,
-                        file.Bytes(),
-                        file.FailedPuts
-                    )
-                );
+                try
+                {
+                    counts = file.Counts ?? CountsOf(files, file);
+                }
+                finally
+                {
+                    files.Exit(file);
+                }
             }
-            finally
-            {
-                files.Exit(file);
-            }
+
+            // It may have been found out just now.
+            if (file.Health == StoreHealth.Quarantined)
+                statuses.Add(StatusOf(file, default, 0));
+            else if (counts is { } known)
+                statuses.Add(StatusOf(file, known, file.Bytes()));
         }
 
         return [.. statuses];
     }
+
+    private static StoreStatus StatusOf(ShardFile file, ShardCounts counts, long bytes) =>
+        new(
+            file.Registration.Store,
+            file.Registration.Range,
+            file.Registration.Incarnation,
+            file.Registration.Migration,
+            file.Registration.Attempt,
+            counts.Documents,
+            counts.Tombstones,
+            bytes,
+            file.FailedPuts,
+            file.Health
+        );
 
     private static void ReadFrom(
         ShardFiles files,
@@ -111,7 +168,7 @@ internal static class ShardReads
         ReadReply[] replies
     )
     {
-        if (!files.TryGet(store, out var file) || !files.TryEnter(file))
+        if (!files.TryServing(store, out var file) || !files.TryEnter(file))
         {
             FillIn(_ => ReadReply.ReadNotServing);
             return;
@@ -170,7 +227,15 @@ internal static class ShardReads
     {
         if (!store.Range.Contains(key))
             return ReadReply.NewReadRefused(Refusals.WrongShard(key, store.Store, store.Range));
-        return reader.Find(key) is { } document ? ReadReply.NewFound(document) : ReadReply.Absent;
+        try
+        {
+            return reader.Find(key) is { } document ? ReadReply.NewFound(document) : ReadReply.Absent;
+        }
+        catch (RottenBodyException e)
+        {
+            // The others of the call are none the worse for it.
+            return ReadReply.NewReadRefused(Refusals.Of(e));
+        }
     }
 
     private static ShardCounts CountsOf(ShardFiles files, ShardFile file)
@@ -180,9 +245,10 @@ internal static class ShardReads
             file.Open(files.FileCacheKiB);
             return file.Counts ?? default;
         }
-        catch (Exception e) when (e is SqliteException or InvalidDataException)
+        catch (Exception e) when (e is SqliteException or ShardFileException)
         {
             // Those who read or write it are told; here the store is listed all the same.
+            files.Report(file, e);
             return default;
         }
     }
@@ -199,8 +265,9 @@ internal static class ShardReads
             isUsable = true;
             return answer;
         }
-        catch (Exception e) when (e is SqliteException or InvalidDataException)
+        catch (Exception e) when (e is SqliteException or ShardFileException)
         {
+            files.Report(file, e);
             return refused(Refusals.Of(e));
         }
         finally

@@ -12,9 +12,9 @@ namespace Miroir.Stores.Sqlite;
 internal static class ShardSchema
 {
     /// <summary>Grows when a build that knows only the older form would read the file wrongly.</summary>
-    public const long Format = 1;
+    public const long Format = 2;
 
-    private const string Tables = """
+    private const string Tables = $"""
         CREATE TABLE entries(
             hash INTEGER NOT NULL, key TEXT NOT NULL, term INTEGER NOT NULL, clock INTEGER NOT NULL,
             deleted INTEGER NOT NULL, digest BLOB NOT NULL, op BLOB NOT NULL, origin INTEGER NOT NULL, body INTEGER,
@@ -27,10 +27,15 @@ internal static class ShardSchema
         CREATE VIEW documents(key, document, version, deleted) AS
             SELECT entries.key, bodies.body, entries.term || '.' || entries.clock, entries.deleted
             FROM entries LEFT JOIN bodies ON bodies.id = entries.body;
+        {LeafTable.Definition}
         INSERT INTO counters VALUES(1, 0, 0, 0);
         """;
 
+    private const string Session = "session";
+
     public static long ToStored(ulong hash) => unchecked((long)(hash ^ (1UL << 63)));
+
+    public static ulong FromStored(long hash) => unchecked((ulong)hash ^ (1UL << 63));
 
     /// <summary>Fills an empty file, in one transaction.</summary>
     public static void Create(Database database, StoreRegistration store)
@@ -52,32 +57,88 @@ internal static class ShardSchema
             Add("migration", $"{store.Migration}");
             Add("attempt", $"{store.Attempt}");
             Add("made_epoch", $"{store.MadeEpoch}");
+            // There from the beginning, so that stamping a full file takes no page.
+            Add(Session, $"{Guid.Empty:D}");
         }
 
         database.Commit();
     }
 
-    /// <summary>Refuses a file of a newer build, and one that is not the registered store's.</summary>
-    /// <exception cref="InvalidDataException">It says which, and what to do.</exception>
-    public static void Check(Database database, StoreRegistration store)
+    /// <summary>Refuses a file of a newer build, one that is not the registered store's, and an older copy of it.</summary>
+    /// <exception cref="ShardFileException">A newer build's; it says what to do.</exception>
+    /// <exception cref="DamagedFileException">No shard file, another store's, or an older copy.</exception>
+    public static void Check(Database database, StoreRegistration store, Sessions sessions)
     {
-        var format = Meta(database, "format");
-        if (!long.TryParse(format, NumberStyles.None, CultureInfo.InvariantCulture, out var number) || number < 1)
-            throw new InvalidDataException($"'{database.File}' is no shard file: its format is '{format}'.");
-        if (number > Format)
-            throw new InvalidDataException(
-                $"'{database.File}' has format {number}; this build reads up to {Format}: use the newer build that wrote it."
+        var format = FormatOf(database);
+        if (format > Format)
+            throw new ShardFileException(
+                $"'{database.File}' has format {format}; this build reads up to {Format}: use the newer build that wrote it."
             );
         var incarnation = Meta(database, "incarnation");
         if (incarnation != store.Incarnation.ToString("D"))
-            throw new InvalidDataException(
+            throw new DamagedFileException(
                 $"'{database.File}' is incarnation '{incarnation}' of a store; the node registered {store.Incarnation:D}: "
-                    + "it was put there from elsewhere. Drop the store, and have it filled again."
+                    + "it was put there from elsewhere. Have the store rebuilt from its other replicas."
+            );
+        var session = SessionOf(database);
+        if (!sessions.Accepts(store.Store, session))
+            throw new DamagedFileException(
+                $"'{database.File}' carries the stamp {session:D}, which is not the one it was given last: it is an older "
+                    + "copy, and lacks what was written since. Have the store rebuilt from its other replicas."
             );
     }
 
-    private static string? Meta(Database database, string name) =>
-        database.QueryText($"SELECT value FROM meta WHERE name = '{name}'");
+    /// <summary>Brings a file of an older format to this one, in one transaction. Format 1 had no leaf digests.</summary>
+    public static void Upgrade(Database database)
+    {
+        if (FormatOf(database) == Format)
+            return;
+        database.BeginImmediate();
+        try
+        {
+            LeafTable.Build(database);
+            SetMeta(database, "format", FormattableString.Invariant($"{Format}"));
+            database.Commit();
+        }
+        catch
+        {
+            database.Rollback();
+            throw;
+        }
+    }
+
+    /// <summary>The stamp that the file carries; Guid.Empty: none yet. See <see cref="Sessions"/>.</summary>
+    public static Guid SessionOf(Database database) =>
+        Meta(database, Session) is not { } stored ? Guid.Empty
+        : Guid.TryParseExact(stored, "D", out var session) ? session
+        : throw new DamagedFileException($"'{database.File}' carries the stamp '{stored}', which is none.");
+
+    /// <summary>In a transaction of the caller's.</summary>
+    public static void SetSession(Database database, Guid session) => SetMeta(database, Session, $"{session:D}");
+
+    public static string? Meta(Database database, string name)
+    {
+        using var select = database.Prepare("SELECT value FROM meta WHERE name = ?1");
+        return select.BindText(1, Utf8(name)).Step() ? System.Text.Encoding.UTF8.GetString(select.Text(0)) : null;
+    }
+
+    /// <summary>In a transaction of the caller's.</summary>
+    public static void SetMeta(Database database, string name, string value)
+    {
+        using var replace = database.Prepare("INSERT OR REPLACE INTO meta VALUES(?1, ?2)");
+        replace.BindText(1, Utf8(name)).BindText(2, Utf8(value)).Execute();
+    }
+
+    private static long FormatOf(Database database)
+    {
+        // A file that was emptied is a database too.
+        if (database.QueryInt64("SELECT count(*) FROM sqlite_schema WHERE name = 'meta'") == 0)
+            throw new DamagedFileException($"'{database.File}' is no shard file: it has no table 'meta'.");
+        var format = Meta(database, "format");
+        return long.TryParse(format, NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number > 0
+            ? number
+            : throw new DamagedFileException($"'{database.File}' is no shard file: its format is '{format}'.");
+    }
 
     private static byte[] Utf8(string text) => System.Text.Encoding.UTF8.GetBytes(text);
 }

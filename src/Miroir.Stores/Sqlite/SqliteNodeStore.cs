@@ -21,7 +21,8 @@ public sealed class SqliteNodeStore : INodeStore
     private readonly NodeRegistry _registry;
     private readonly WorkerThreads _writers;
     private readonly SqliteNodeStoreOptions _options;
-    private readonly SemaphoreSlim _reads;
+    private readonly ReaderThreads _reads;
+    private readonly ShardUpkeep _upkeep;
     private readonly ConditionalWeakTable<ShardFile, ShardPump> _pumps = [];
     private readonly Lock _calls = new();
     private TaskCompletionSource? _lastCall;
@@ -32,7 +33,8 @@ public sealed class SqliteNodeStore : INodeStore
         _lock = directoryLock;
         _registry = registry;
         _options = options;
-        _reads = new SemaphoreSlim(options.MaxConcurrentReads);
+        _reads = new ReaderThreads(options.MaxConcurrentReads);
+        _upkeep = new ShardUpkeep(registry.Files, PumpOf, _reads);
         _writers = new WorkerThreads(options.WriterThreads, "miroir shard writer");
     }
 
@@ -85,7 +87,7 @@ public sealed class SqliteNodeStore : INodeStore
             var command = commands[i];
             if (command.Stamp.Epoch < barriers[i].Epoch)
                 replies[i] = PutReply.NewStaleEpoch(barriers[i].Epoch, barriers[i].ToldOption);
-            else if (!_registry.Files.TryGet(command.Store, out var file))
+            else if (!_registry.Files.TryGet(command.Store, out var file) || !file.Takes(command.Document))
                 replies[i] = PutReply.NotServing;
             else
                 ItemsOf(byFile, file, commands.Count).Add(new PutJob.Item(command, barriers[i], i));
@@ -105,7 +107,8 @@ public sealed class SqliteNodeStore : INodeStore
         using var call = Enter(cancel);
         var barriers = await Admit(commands, static command => command.Stamp).ConfigureAwait(false);
         var replies = new ReadReply[commands.Count];
-        return await OnReader(() => ShardReads.Read(_registry.Files, commands, barriers, replies), cancel)
+        return await _reads
+            .Run(() => ShardReads.Read(_registry.Files, commands, barriers, replies), cancel)
             .ConfigureAwait(false);
     }
 
@@ -124,7 +127,10 @@ public sealed class SqliteNodeStore : INodeStore
             return Enumerable.Repeat(refused, commands.Count).ToArray();
         }
 
-        return commands.Select(ReplyOf).ToArray();
+        var replies = new BarrierReply[commands.Count];
+        for (var i = 0; i < replies.Length; i++)
+            replies[i] = await ReplyOf(commands[i], cancel).ConfigureAwait(false);
+        return replies;
     }
 
     /// <inheritdoc/>
@@ -154,14 +160,70 @@ public sealed class SqliteNodeStore : INodeStore
             );
         await _registry.Admit(command.Stamp).ConfigureAwait(false);
         var barrier = _registry.Barrier(command.Stamp.Shard);
-        return await OnReader(() => ShardReads.Scan(_registry.Files, command, barrier), cancel).ConfigureAwait(false);
+        return await _reads.Run(() => ShardReads.Scan(_registry.Files, command, barrier), cancel).ConfigureAwait(false);
     }
 
     /// <inheritdoc/>
     public async Task<StoreStatus[]> Stores(CancellationToken cancel)
     {
         using var call = Enter(cancel);
-        return await OnReader(() => ShardReads.Status(_registry.Files), cancel).ConfigureAwait(false);
+        return await _reads.Run(() => ShardReads.Status(_registry.Files), cancel).ConfigureAwait(false);
+    }
+
+    /// <inheritdoc/>
+    public async Task<DigestReply> Digests(DigestCommand command, CancellationToken cancel)
+    {
+        using var call = Enter(cancel);
+        await _registry.Admit(command.Stamp).ConfigureAwait(false);
+        var barrier = _registry.Barrier(command.Stamp.Shard);
+        return await _reads
+            .Run(() => ShardReads.Digests(_registry.Files, command, barrier), cancel)
+            .ConfigureAwait(false);
+    }
+
+    /// <inheritdoc/>
+    public async Task<HealReply[]> Heal(IReadOnlyList<HealCommand> commands, CancellationToken cancel)
+    {
+        using var call = Enter(cancel);
+        var barriers = await Admit(commands, static command => command.Stamp).ConfigureAwait(false);
+        return await _upkeep.Heal(commands, barriers).ConfigureAwait(false);
+    }
+
+    /// <inheritdoc/>
+    public async Task<ScrubReply> Scrub(ScrubCommand command, CancellationToken cancel)
+    {
+        using var call = Enter(cancel);
+        await _registry.Admit(command.Stamp).ConfigureAwait(false);
+        return await _upkeep.Scrub(command, _registry.Barrier(command.Stamp.Shard), cancel).ConfigureAwait(false);
+    }
+
+    /// <inheritdoc/>
+    public async Task<PurgeReply> Purge(PurgeCommand command, CancellationToken cancel)
+    {
+        using var call = Enter(cancel);
+        await _registry.Admit(command.Stamp).ConfigureAwait(false);
+        return await _upkeep.Purge(command, _registry.Barrier(command.Stamp.Shard), cancel).ConfigureAwait(false);
+    }
+
+    /// <inheritdoc/>
+    public async Task<MakeReply> BeginFill(MakeCommand command, CancellationToken cancel)
+    {
+        using var call = Enter(cancel);
+        return await Task.Run(() => _registry.BeginFill(command, cancel), cancel).ConfigureAwait(false);
+    }
+
+    /// <inheritdoc/>
+    public async Task<ScanReply> ScanFilling(ScanCommand command, CancellationToken cancel)
+    {
+        using var call = Enter(cancel);
+        return await _reads.Run(() => ShardReads.ScanFilling(_registry.Files, command), cancel).ConfigureAwait(false);
+    }
+
+    /// <inheritdoc/>
+    public async Task<bool> EndFill(ShardId store, Guid incarnation, CancellationToken cancel)
+    {
+        using var call = Enter(cancel);
+        return await Task.Run(() => _registry.EndFill(store, incarnation, cancel), cancel).ConfigureAwait(false);
     }
 
     /// <summary>Waits for the calls under way (<see cref="SqliteNodeStoreOptions.CloseTimeout"/>), then closes every file.</summary>
@@ -191,12 +253,23 @@ public sealed class SqliteNodeStore : INodeStore
             .ConfigureAwait(false);
     }
 
-    private BarrierReply ReplyOf(BarrierCommand command)
+    private async ValueTask<BarrierReply> ReplyOf(BarrierCommand command, CancellationToken cancel)
     {
+        var files = _registry.Files;
+        if (files.TryServing(command.Store, out var file) && !file.IsKnown)
+        {
+            // It counts for a quorum only where its file is the one that was written last.
+            var refusal = await _reads
+                .Run(() => ShardReads.On<Refusal?>(files, file, static _ => null, static why => why), cancel)
+                .ConfigureAwait(false);
+            if (refusal is { } why && file.Health == StoreHealth.Serving)
+                return BarrierReply.NewBarrierRefused(why);
+        }
+
         var epoch = _registry.Barrier(command.Stamp.Shard).Epoch;
         if (epoch > command.Stamp.Epoch)
             return BarrierReply.NewBarrierAbove(epoch);
-        return _registry.Files.TryGet(command.Store, out var file)
+        return files.TryServing(command.Store, out file)
             ? BarrierReply.NewConfirmed(file.Registration.Incarnation)
             : BarrierReply.ConfirmedNotServing;
     }
@@ -236,20 +309,6 @@ public sealed class SqliteNodeStore : INodeStore
 
     private ShardPump PumpOf(ShardFile file) =>
         _pumps.GetValue(file, key => new ShardPump(key, _registry.Files, _writers, _options));
-
-    private async Task<T> OnReader<T>(Func<T> read, CancellationToken cancel)
-    {
-        await _reads.WaitAsync(cancel).ConfigureAwait(false);
-        try
-        {
-            // Off the caller's thread, which may have other nodes to ask meanwhile.
-            return await Task.Run(read, cancel).ConfigureAwait(false);
-        }
-        finally
-        {
-            _reads.Release();
-        }
-    }
 
     private OpenCall Enter(CancellationToken cancel)
     {

@@ -41,6 +41,15 @@ public sealed record SqliteNodeStoreOptions
     /// <summary>Bytes of bodies that may wait for one shard's file; further calls are refused as Overloaded.</summary>
     public long MaxQueuedBytes { get; init; } = 64L << 20;
 
+    /// <summary>
+    /// How long a shard's file that is written keeps its stamp: a file replaced by a copy of itself is known for one at the
+    /// next start, unless the copy was made under the last stamp.
+    /// </summary>
+    public TimeSpan RestampInterval { get; init; } = TimeSpan.FromMinutes(10);
+
+    /// <summary>Takes one line for each thing that an operator should know.</summary>
+    public Action<string> Log { get; init; } = static _ => { };
+
     /// <summary>How long closing waits for calls that are under way.</summary>
     public TimeSpan CloseTimeout { get; init; } = TimeSpan.FromSeconds(30);
 
@@ -61,6 +70,7 @@ public sealed record SqliteNodeStoreOptions
         AtLeastOne(nameof(MaxGroupBytes), MaxGroupBytes);
         AtLeastOne(nameof(MaxQueuedPuts), MaxQueuedPuts);
         AtLeastOne(nameof(MaxQueuedBytes), MaxQueuedBytes);
+        AtLeastOne(nameof(RestampInterval), (long)RestampInterval.TotalMilliseconds);
     }
 
     internal DatabaseOptions Writer(DatabaseAccess access, int cacheKiB) =>

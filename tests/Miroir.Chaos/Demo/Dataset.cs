@@ -32,7 +32,7 @@ internal sealed record Dataset(
                     ? "made documents"
                     : $"made documents (the package index of this machine gave {packages.Count})",
                 "package",
-                MadeUp(Math.Min(options.IsControl ? 4_000 : Made, options.MaxDocuments))
+                MadeUp(Math.Min(options.IsControl ? 4_000 : Made, options.MaxDocuments), 40, 160)
             );
     }
 
@@ -120,7 +120,10 @@ internal sealed record Dataset(
         return documents;
     }
 
-    private static List<(string, JsonObject)> MadeUp(int count)
+    /// <summary>Made documents of some words each, the same ones every time.</summary>
+    public static Dataset MadeOf(int count, int words) => new("made documents", "package", MadeUp(count, words, words));
+
+    private static List<(string, JsonObject)> MadeUp(int count, int fewestWords, int mostWords)
     {
         List<(string, JsonObject)> documents = [];
         var random = new Random(20260101);
@@ -128,7 +131,7 @@ internal sealed record Dataset(
         for (var i = 0; i < count; i++)
         {
             text.Clear();
-            var words = 40 + random.Next(120);
+            var words = fewestWords + random.Next(mostWords - fewestWords + 1);
             for (var w = 0; w < words; w++)
                 text.Append("word").Append(random.Next(2000).ToString(CultureInfo.InvariantCulture)).Append(' ');
             var id = "made-" + i.ToString("D6", CultureInfo.InvariantCulture);

@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using System.Net.Http.Json;
 using Miroir.Chaos.Processes;
 using Miroir.Oracle;
 
@@ -60,7 +59,7 @@ internal sealed class DemoRun(DemoOptions options, TextWriter output)
                 + (options.ClockSkewSeconds > 0 ? $", their clocks {options.ClockSkewSeconds} s apart" : "")
         );
 
-        await CreateIndexAsync(http, Routers()[0], dataset.PrimaryKey);
+        await client.CreateIndexAsync(Routers()[0], dataset.PrimaryKey, options.OldShards, options.Replication);
         var importSeconds = await Importer.RunAsync(http, Routers()[0], Index, dataset, history);
         Say(
             $"imported {dataset.Documents.Count:N0} documents into '{Index}', {options.OldShards} shards, {dataset.Documents.Count / importSeconds:N0} documents/s"
@@ -108,19 +107,8 @@ internal sealed class DemoRun(DemoOptions options, TextWriter output)
         var samples = workload.Samples;
         Say($"writers stopped after {samples.Count:N0} operations; reading every key back");
 
-        var entries = history.Entries();
-        var keys = entries.Select(e => e.Operation.Key).Distinct(StringComparer.Ordinal).ToList();
-        var reads = await FinalCheck.ReadAllAsync(client, Routers(), keys);
-        var owners = FinalCheck.Owners(
-            await watch.GetAsync("/_miroir/cluster"),
-            await watch.GetAsync($"/_miroir/indexes/{Index}/routes"),
-            Index
-        );
-        List<DumpEntry> dump = [];
-        foreach (var node in cluster.Nodes)
-            dump.AddRange(FinalCheck.Dump(node.Name, cluster.NodeFolder(node.Name)));
-        Say($"read {reads.Count:N0} keys, dumped {dump.Count:N0} entries of {cluster.Nodes.Count} nodes; checking");
-        var verdict = Classifier.Classify(history, reads, dump, owners, new CheckerOptions());
+        var judged = await FinalCheck.JudgeAsync(cluster, client, Index, history);
+        Say($"read {judged.Keys:N0} keys, dumped {judged.Dumped:N0} entries of {cluster.Nodes.Count} nodes; checked");
         cluster.Measure();
 
         var result = new DemoResult
@@ -136,9 +124,9 @@ internal sealed class DemoRun(DemoOptions options, TextWriter output)
             EndedMs = endedMs,
             Refused = client.Refused,
             Unknown = client.Unknown,
-            Keys = keys.Count,
-            Checked = entries.Length,
-            Verdict = verdict,
+            Keys = judged.Keys,
+            Checked = judged.Operations,
+            Verdict = judged.Verdict,
             Killed = killed,
             Outage = _outage?.Describe(samples) ?? "",
             PeakBytes = cluster.Processes.Select(p => (p.Name, p.PeakBytes)).ToList(),
@@ -147,23 +135,6 @@ internal sealed class DemoRun(DemoOptions options, TextWriter output)
         if (options.Keep)
             await KeepAsync(cluster, cancel);
         return result;
-    }
-
-    private async Task CreateIndexAsync(HttpClient http, Uri router, string primaryKey)
-    {
-        using var response = await http.PostAsJsonAsync(
-            new Uri(router, "/indexes"),
-            new
-            {
-                uid = Index,
-                primaryKey,
-                shards = options.OldShards,
-                replication = options.Replication,
-            }
-        );
-        var answer = await response.Content.ReadAsStringAsync();
-        if (!response.IsSuccessStatusCode || answer.Contains("\"failed\"", StringComparison.Ordinal))
-            throw new InvalidOperationException($"the index could not be made: {answer}");
     }
 
     /// <summary>To the end of the migration; where something is to be killed, after the first shard has switched and before the last has.</summary>

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Http.Headers;
+using System.Net.Http.Json;
 using System.Net.Sockets;
 using System.Text;
 using System.Text.Json;
@@ -76,6 +77,47 @@ internal sealed class DocumentClient(HttpClient http, string index)
                 return Reply.Found(Fields(body), null);
             }
         );
+
+    /// <summary>The version of a document as this read shows it; "" where it shows none.</summary>
+    public async Task<string> VersionAsync(Uri router, string id, bool isEventual)
+    {
+        var reply = await SendAsync(
+            () =>
+                new HttpRequestMessage(
+                    HttpMethod.Get,
+                    new Uri(router, Path(index, id) + (isEventual ? "?consistency=eventual" : ""))
+                ),
+            response =>
+                Task.FromResult(
+                    response.StatusCode switch
+                    {
+                        HttpStatusCode.NotFound => Reply.Absent(),
+                        HttpStatusCode.OK => Reply.Ok(response.Headers.ETag!.Tag.Trim('"')),
+                        _ => throw Unexpected(response),
+                    }
+                )
+        );
+        return reply.Outcome == Outcome.Ok
+            ? reply.Version ?? ""
+            : throw new InvalidOperationException($"the version of {id} could not be read");
+    }
+
+    public async Task CreateIndexAsync(Uri router, string primaryKey, int shards, int replication)
+    {
+        using var response = await http.PostAsJsonAsync(
+            new Uri(router, "/indexes"),
+            new
+            {
+                uid = index,
+                primaryKey,
+                shards,
+                replication,
+            }
+        );
+        var answer = await response.Content.ReadAsStringAsync();
+        if (!response.IsSuccessStatusCode || answer.Contains("\"failed\"", StringComparison.Ordinal))
+            throw new InvalidOperationException($"index {index} could not be made: {answer}");
+    }
 
     private static InvalidOperationException Unexpected(HttpResponseMessage response) =>
         new(

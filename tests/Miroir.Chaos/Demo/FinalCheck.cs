@@ -1,6 +1,7 @@
-using System.Text.Json;
+using Miroir.Chaos.Processes;
 using Miroir.Core;
 using Miroir.Oracle;
+using Miroir.Server.Coordination;
 using Miroir.Stores.Sqlite.Native;
 using Placement = Miroir.Oracle.Placement;
 
@@ -11,7 +12,35 @@ internal static class FinalCheck
 {
     private const int Readers = 32;
 
-    public static async Task<List<FinalRead>> ReadAllAsync(
+    /// <param name="Operations">That the history has.</param>
+    public sealed record Judgement(int Keys, int Dumped, int Operations, Classification Verdict);
+
+    public static async Task<Judgement> JudgeAsync(
+        Cluster cluster,
+        DocumentClient client,
+        string index,
+        History history
+    )
+    {
+        var entries = history.Entries();
+        var keys = entries.Select(e => e.Operation.Key).Distinct(StringComparer.Ordinal).ToList();
+        Uri[] routers = [.. cluster.Routers.Select(r => new Uri(r.Address))];
+        var reads = await ReadAllAsync(client, routers, keys);
+        var dump = Dump(cluster, index);
+        var owners = Owners(await TableAsync(cluster.Coordinator.Address), index);
+        var verdict = Classifier.Classify(history, reads, dump, owners, new CheckerOptions());
+        return new(reads.Count, dump.Count, entries.Length, verdict);
+    }
+
+    /// <summary>The routing table as the coordinator tells it to a router that knows nothing yet.</summary>
+    public static async Task<RoutingTable> TableAsync(string coordinator)
+    {
+        using var http = new HttpCoordinator(coordinator);
+        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(15));
+        return RoutingTable.Empty.Apply(await http.Watch(0, limit.Token));
+    }
+
+    private static async Task<List<FinalRead>> ReadAllAsync(
         DocumentClient client,
         Uri[] routers,
         IReadOnlyCollection<string> keys
@@ -31,18 +60,18 @@ internal static class FinalCheck
         return reads;
     }
 
-    /// <summary>All entries of all shard files under a node's folder, read by SQLite itself.</summary>
-    public static List<DumpEntry> Dump(string node, string folder)
+    /// <summary>All entries of an index in the shard files of all nodes.</summary>
+    public static List<DumpEntry> Dump(Cluster cluster, string index) =>
+        [.. cluster.Nodes.SelectMany(node => Dump(node.Name, cluster.NodeFolder(node.Name), index))];
+
+    /// <summary>Read by SQLite itself.</summary>
+    private static List<DumpEntry> Dump(string node, string folder, string index)
     {
         List<DumpEntry> entries = [];
-        var shards = Path.Combine(folder, "shards");
+        var shards = Path.Combine(folder, "shards", index);
         if (!Directory.Exists(shards))
             return entries;
-        foreach (
-            var file in Directory
-                .EnumerateFiles(shards, "*.db", SearchOption.AllDirectories)
-                .Order(StringComparer.Ordinal)
-        )
+        foreach (var file in Directory.EnumerateFiles(shards, "*.db").Order(StringComparer.Ordinal))
         {
             using var database = Database.Open(file, new DatabaseOptions { Access = DatabaseAccess.ReadOnly });
             using var rows = database.Prepare(
@@ -64,28 +93,17 @@ internal static class FinalCheck
         return entries;
     }
 
-    /// <summary>Who owns a key, from the routes as they are now; shards named as the nodes name their files.</summary>
-    public static Func<string, Placement> Owners(JsonElement cluster, JsonElement routes, string index)
-    {
-        var info = cluster
-            .GetProperty("indexes")
-            .EnumerateArray()
-            .Single(i => i.GetProperty("uid").GetString() == index);
-        var layout = info.GetProperty("layout");
-        var generation = layout.GetProperty("generation").GetInt32();
-        var count = layout.GetProperty("shardCount").GetInt32();
-        var owners = routes
-            .GetProperty("results")
-            .EnumerateArray()
-            .Where(r => r.GetProperty("generation").GetInt32() == generation)
-            .ToDictionary(
-                r => r.GetProperty("shard").GetInt32(),
-                r => r.GetProperty("owners").EnumerateArray().Select(o => o.GetString()!).ToArray()
-            );
-        return key =>
+    /// <summary>Who owns a key, by the routes; shards named as the nodes name their files.</summary>
+    private static Func<string, Placement?> Owners(RoutingTable table, string index) =>
+        key =>
         {
-            var shard = Layout.shardOf(count, Key.Of(key).Hash);
-            return new Placement($"{generation}-{shard}", owners[shard], Quorum.write(owners[shard].Length));
+            var route = table.Resolve(index, Key.Of(key).Hash);
+            return route.IsValueSome
+                ? new Placement(
+                    $"{route.Value.Shard.Generation}-{route.Value.Shard.Shard}",
+                    route.Value.Owners,
+                    Quorum.write(route.Value.Owners.Length)
+                )
+                : null;
         };
-    }
 }

@@ -17,12 +17,18 @@ internal sealed class Workload(
 )
 {
     private const int HotKeys = 4_000;
+    private const int BurstClients = 8;
+
+    /// <summary>Of the dice with 100 sides that says what an operation is.</summary>
+    private const int ReadsFrom = 82;
 
     private readonly ConcurrentQueue<Sample> _samples = new();
     private readonly ConcurrentDictionary<string, int> _byKind = new();
     private readonly CancellationTokenSource _stop = new();
     private Task _running = Task.CompletedTask;
     private int _inserted;
+    private int _bursts;
+    private long _acknowledgedWrites;
 
     public IReadOnlyDictionary<string, int> ByKind => _byKind;
 
@@ -30,12 +36,33 @@ internal sealed class Workload(
 
     public int Operations => _samples.Count;
 
+    public long AcknowledgedWrites => Interlocked.Read(ref _acknowledgedWrites);
+
     public void Start() => _running = Task.WhenAll(Enumerable.Range(0, clients).Select(i => RunAsync(i)));
 
     public async Task StopAsync()
     {
         await _stop.CancelAsync();
         await _running;
+    }
+
+    /// <summary>Writes so many documents as fast as they are answered, beside whatever else goes on.</summary>
+    public Task BurstAsync(int writes)
+    {
+        var burst = Interlocked.Increment(ref _bursts);
+        var left = writes;
+        async Task WriteAsync(int number)
+        {
+            await Task.Yield();
+            var random = new Random(number);
+            while (Interlocked.Decrement(ref left) is >= 0 and var i)
+                await OneAsync(number, $"burst-{burst}-{i}", random, ReadsFrom);
+        }
+
+        // Numbers that no other client has.
+        return Task.WhenAll(
+            Enumerable.Range(0, BurstClients).Select(i => WriteAsync(clients + burst * BurstClients + i))
+        );
     }
 
     private async Task RunAsync(int number)
@@ -50,11 +77,12 @@ internal sealed class Workload(
             if (wait > 1)
                 await Task.Delay(TimeSpan.FromMilliseconds(wait));
             next = Math.Max(next + periodMs, clock.Elapsed.TotalMilliseconds - periodMs);
-            await OneAsync(number, $"{number}-{i}", random);
+            await OneAsync(number, $"{number}-{i}", random, 100);
         }
     }
 
-    private async Task OneAsync(int number, string id, Random random)
+    /// <param name="below">Of the dice that decide what it is.</param>
+    private async Task OneAsync(int number, string id, Random random, int below)
     {
         Uri Router()
         {
@@ -66,7 +94,7 @@ internal sealed class Workload(
         var hot = random.Next(Math.Min(HotKeys, dataset.Documents.Count));
         var any = random.Next(dataset.Documents.Count);
         var (key, document) = dataset.Documents[random.Next(4) > 0 ? hot : any];
-        var dice = random.Next(100);
+        var dice = random.Next(below);
         var (kind, operation, send) = dice switch
         {
             < 35 => ("replace", ReplaceOf(key, id), () => client.ReplaceAsync(Router, With(document, id))),
@@ -76,13 +104,15 @@ internal sealed class Workload(
                 () => client.MergeAsync(Router, Merge(key, id))
             ),
             < 72 => Insert(Router, id, document),
-            < 82 => ("delete", Operation.Delete(key), () => client.DeleteAsync(Router, key)),
+            < ReadsFrom => ("delete", Operation.Delete(key), () => client.DeleteAsync(Router, key)),
             _ => ("read", Operation.Read(key), (Func<Task<Reply>>)(() => client.ReadAsync(Router, key))),
         };
         var started = clock.Elapsed.TotalMilliseconds;
         var entry = history.Invoke(number + 1, operation);
         var reply = await send();
         history.Complete(entry, reply);
+        if (kind != "read" && reply.Outcome == Outcome.Ok)
+            Interlocked.Increment(ref _acknowledgedWrites);
         _samples.Enqueue(
             new(started, clock.Elapsed.TotalMilliseconds, kind != "read", operation.Key, reply.Outcome == Outcome.Ok)
         );

@@ -13,12 +13,18 @@ internal sealed class Cluster : IAsyncDisposable
 {
     private static readonly TimeSpan StartLimit = TimeSpan.FromSeconds(30);
 
+    /// <summary>A process whose standard input ends has lost us.</summary>
+    private const string StopWithUs = "--stop-with-stdin";
+
     private readonly string _folder;
     private readonly string _miroir;
     private readonly string _chaos;
     private readonly double _refusePut;
     private readonly string _mutant;
     private readonly List<ManagedProcess> _processes = [];
+
+    /// <summary>What a process of this cluster is told by its environment.</summary>
+    private readonly Dictionary<string, string> _environment = [];
 
     /// <param name="refusePut">Share of puts that fail on stores made for a migration.</param>
     /// <param name="mutant">A fault seeded into the protocol; "" for none.</param>
@@ -32,6 +38,15 @@ internal sealed class Cluster : IAsyncDisposable
         _miroir = In(Environment.GetEnvironmentVariable("MIROIR_PROGRAMS") ?? AppContext.BaseDirectory, "miroir");
         Directory.CreateDirectory(Path.Combine(folder, "logs"));
     }
+
+    /// <summary>Where nodes listen; loopback, unless they are to be reached from a namespace of its own.</summary>
+    public IPAddress NodesAt { get; init; } = IPAddress.Loopback;
+
+    /// <summary>The coordinator dies at every failpoint, once each, and this file keeps where it did; "": it does not.</summary>
+    public string DiesAtEffects { get; init; } = "";
+
+    /// <summary>It dies at each single effect, instead of each kind of effect.</summary>
+    public bool DiesAtEach { get; init; }
 
     private static string In(string folder, string program) =>
         Path.Combine(folder, OperatingSystem.IsWindows() ? program + ".exe" : program);
@@ -49,18 +64,20 @@ internal sealed class Cluster : IAsyncDisposable
     public string NodeFolder(string name) => Path.Combine(_folder, name);
 
     /// <summary>A port nobody listens on now: a process keeps it over a restart.</summary>
-    private static int FreePort()
+    private static int FreePort(IPAddress address)
     {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        using var listener = new TcpListener(address, 0);
         listener.Start();
         return ((IPEndPoint)listener.LocalEndpoint).Port;
     }
 
-    private static string Listen() => $"127.0.0.1:{FreePort()}";
+    private static string Listen() => Listen(IPAddress.Loopback);
+
+    private static string Listen(IPAddress address) => $"{address}:{FreePort(address)}";
 
     private async Task<ManagedProcess> StartAsync(string name, string program, params string[] arguments)
     {
-        Dictionary<string, string> environment = [];
+        var environment = new Dictionary<string, string>(_environment);
         if (_mutant != "")
             environment["MIROIR_MUTANTS"] = _mutant;
         var process = new ManagedProcess(
@@ -75,12 +92,26 @@ internal sealed class Cluster : IAsyncDisposable
         return process;
     }
 
-    public async Task<ManagedProcess> StartNodeAsync(string name)
+    /// <param name="isControlled">It is this program's, and can be told what is to fail.</param>
+    /// <param name="network">Where it runs by itself; null: beside the others.</param>
+    public async Task<ManagedProcess> StartNodeAsync(
+        string name,
+        bool isControlled = false,
+        NetworkNamespace? network = null
+    )
     {
-        var program = _refusePut > 0 ? _chaos : Program();
-        List<string> arguments = ["node", "--name", name, "--data", NodeFolder(name), "--listen", Listen()];
+        var program = isControlled || _refusePut > 0 ? _chaos : Program();
+        // A port that is free here is free there too: nobody else is there.
+        var listen = network is null ? Listen(NodesAt) : $"{network.Inside}:{FreePort(IPAddress.Loopback)}";
+        List<string> arguments = ["node", "--name", name, "--data", NodeFolder(name), "--listen", listen];
         if (program == _chaos)
             arguments.AddRange(["--refuse-put", _refusePut.ToString(CultureInfo.InvariantCulture)]);
+        else
+            arguments.Add(StopWithUs);
+        if (program != _chaos && !IPAddress.IsLoopback(NodesAt))
+            arguments.Add("--insecure");
+        if (network is not null)
+            (program, arguments) = network.Wrap(program, arguments);
         var node = await StartAsync(name, program, [.. arguments]);
         Nodes.Add(node);
         return node;
@@ -92,14 +123,25 @@ internal sealed class Cluster : IAsyncDisposable
         List<string> arguments = ["coordinator", "--data", Path.Combine(_folder, "coordinator"), "--listen", Listen()];
         if (configuration != "")
         {
-            var file = Path.Combine(_folder, "miroir.toml");
-            await File.WriteAllTextAsync(file, configuration);
-            arguments.AddRange(["--config", file]);
+            await ConfigureCoordinatorAsync(configuration);
+            arguments.AddRange(["--config", ConfigurationFile]);
         }
         foreach (var node in Nodes)
             arguments.AddRange(["--node", $"{node.Name}={node.Address}"]);
-        Coordinator = await StartAsync("coordinator", Program(), [.. arguments]);
+        arguments.Add(StopWithUs);
+        if (DiesAtEffects != "")
+        {
+            _environment[DeathAtEffects.FileVariable] = DiesAtEffects;
+            _environment[DeathAtEffects.EachVariable] = DiesAtEach ? "1" : "0";
+        }
+        Coordinator = await StartAsync("coordinator", DiesAtEffects == "" ? Program() : _chaos, [.. arguments]);
     }
+
+    private string ConfigurationFile => Path.Combine(_folder, "miroir.toml");
+
+    /// <summary>What its next start reads.</summary>
+    public Task ConfigureCoordinatorAsync(string configuration) =>
+        File.WriteAllTextAsync(ConfigurationFile, configuration);
 
     private string Program() => _mutant == "" ? _miroir : _chaos;
 
@@ -123,8 +165,11 @@ internal sealed class Cluster : IAsyncDisposable
                 "--clock-offset-ms",
                 clockOffset.TotalMilliseconds.ToString(CultureInfo.InvariantCulture),
             ]);
-        // The shipped program has no such option.
-        Routers.Add(await StartAsync(name, clockOffset == default ? Program() : _chaos, [.. arguments]));
+        // The shipped program has no such option, and this one's router none of the others.
+        var program = clockOffset == default ? Program() : _chaos;
+        if (program != _chaos)
+            arguments.Add(StopWithUs);
+        Routers.Add(await StartAsync(name, program, [.. arguments]));
     }
 
     /// <summary>SIGKILL, a pause, the same process again on the same port and folder.</summary>

@@ -1,7 +1,7 @@
 using System.Globalization;
-using System.Net;
 using Miroir.Core;
 using Miroir.Ports;
+using Miroir.Server.Commands;
 using Miroir.Server.Coordination;
 using Miroir.Server.Hosts;
 using Miroir.Stores.Memory;
@@ -10,28 +10,33 @@ using Miroir.Stores.Sqlite;
 namespace Miroir.Chaos.Processes;
 
 /// <summary>
-/// The shipped hosts, put together with what only a harness may add: a store that refuses some puts, and, in the test
-/// build, faults seeded into the protocol (MIROIR_MUTANTS, names with commas between).
+/// The shipped hosts, put together with what only a harness may add: a store that refuses or holds back some puts, and, in
+/// the test build, faults seeded into the protocol (MIROIR_MUTANTS, names with commas between) and failpoints.
 /// </summary>
 internal static class HostCommands
 {
     public static async Task<int> RunAsync(string kind, IReadOnlyList<string> arguments, CancellationToken stop)
     {
         ActivateMutants();
+        if (kind == "coordinator")
+        {
+            DeathAtEffects.ArmWhereAsked();
+            // The shipped command, in a process where a fault may be active.
+            return await ProcessCommands.Coordinator(new Arguments(kind, arguments));
+        }
+
         var options = Pairs(arguments);
-        var listen = IPEndPoint.Parse(options["--listen"].Single());
-        var bind = new BindAddress(listen.Address, listen.Port);
+        var bind = BindAddress.Parse(options["--listen"].Single());
         var data = options["--data"].Single();
         Directory.CreateDirectory(data);
-        await using var host = kind switch
-        {
-            "node" => await NodeAsync(options, data, bind, stop),
-            "coordinator" => await CoordinatorAsync(options, data, bind, stop),
-            _ => await RouterAsync(options, data, bind, stop),
-        };
+        using var ending = CancellationTokenSource.CreateLinkedTokenSource(stop);
+        await using var host =
+            kind == "node"
+                ? await NodeAsync(options, data, bind, ending)
+                : await RouterAsync(options, data, bind, stop);
         try
         {
-            await Task.Delay(Timeout.InfiniteTimeSpan, stop);
+            await Task.Delay(Timeout.InfiniteTimeSpan, ending.Token);
         }
         catch (OperationCanceledException)
         {
@@ -58,52 +63,42 @@ internal static class HostCommands
     private static void Log(string line) =>
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{DateTime.UtcNow:HH:mm:ss.fff} {line}"));
 
+    /// <summary>It ends with its standard input, over which it is told what is to fail.</summary>
     private static async Task<IAsyncDisposable> NodeAsync(
         ILookup<string, string> options,
         string data,
         BindAddress bind,
-        CancellationToken stop
+        CancellationTokenSource ending
     )
     {
-        var refuse = double.Parse(options["--refuse-put"].Single(), CultureInfo.InvariantCulture);
-        var plan = new FaultPlan { RefusePut = refuse, OnlyMigrationStores = true };
-        INodeStore store = SqliteNodeStore.Open(data);
+        var plan = NodeControl.Refusing(NodeControl.Rates(options["--refuse-put"].Single()));
+        var store = new FaultyNodeStore(
+            SqliteNodeStore.Open(data, new() { Log = Log }),
+            plan,
+            SystemEntropy.Instance,
+            TimeProvider.System
+        );
         var host = new NodeHost(
             new NodeHostOptions
             {
                 Name = options["--name"].Single(),
-                Store = new FaultyNodeStore(store, plan, SystemEntropy.Instance, TimeProvider.System),
+                Store = store,
                 Listen = bind,
+                Insecure = !bind.IsLoopback,
                 Log = Log,
             }
         );
-        Console.WriteLine($"listening on {await host.StartAsync(stop)}");
+        Console.WriteLine($"listening on {await host.StartAsync(ending.Token)}");
+        _ = ControlAsync(new NodeControl(store), ending);
         return host;
     }
 
-    private static async Task<IAsyncDisposable> CoordinatorAsync(
-        ILookup<string, string> options,
-        string data,
-        BindAddress bind,
-        CancellationToken stop
-    )
+    private static async Task ControlAsync(NodeControl control, CancellationTokenSource ending)
     {
-        var host = new CoordinatorHost(
-            new CoordinatorHostOptions
-            {
-                Metadata = SqliteMetadataStore.Open(Path.Combine(data, "metadata.db")),
-                Listen = bind,
-                Seed =
-                [
-                    .. options["--node"]
-                        .Select(n => n.Split('=', 2))
-                        .Select(n => new NodeInfo(n[0], n[1], "", 1, 0, NodeRole.Active)),
-                ],
-                Log = Log,
-            }
-        );
-        Console.WriteLine($"listening on {await host.StartAsync(stop)}");
-        return host;
+        await Task.Yield();
+        using var input = new StreamReader(Console.OpenStandardInput());
+        await control.RunAsync(input, Console.Out);
+        await ending.CancelAsync();
     }
 
     private static async Task<IAsyncDisposable> RouterAsync(

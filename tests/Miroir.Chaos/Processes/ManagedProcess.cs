@@ -18,6 +18,7 @@ internal sealed partial class ManagedProcess : IDisposable
     private Process? _process;
     private StreamWriter? _log;
     private long _peakBytes;
+    private TaskCompletionSource<string>? _answer;
 
     public ManagedProcess(
         string name,
@@ -43,6 +44,9 @@ internal sealed partial class ManagedProcess : IDisposable
 
     public int Id => _process?.Id ?? 0;
 
+    /// <summary>True also where it was never started.</summary>
+    public bool HasEnded => _process?.HasExited ?? true;
+
     /// <summary>Highest resident memory over all its starts, in bytes.</summary>
     public long PeakBytes
     {
@@ -57,6 +61,8 @@ internal sealed partial class ManagedProcess : IDisposable
     /// <exception cref="InvalidOperationException">It ended, or said nothing, within the limit.</exception>
     public async Task StartAsync(TimeSpan limit)
     {
+        // What is left of one that ended by itself.
+        Dispose();
         var ready = new TaskCompletionSource<string>(TaskCreationOptions.RunContinuationsAsynchronously);
         var start = new ProcessStartInfo(_file)
         {
@@ -79,6 +85,8 @@ internal sealed partial class ManagedProcess : IDisposable
             const string mark = "listening on ";
             if (e.Data?.IndexOf(mark, StringComparison.Ordinal) is { } at and >= 0)
                 ready.TrySetResult(e.Data[(at + mark.Length)..].Trim());
+            if (e.Data?.StartsWith(NodeControl.Mark, StringComparison.Ordinal) == true)
+                _answer?.TrySetResult(e.Data[NodeControl.Mark.Length..]);
         };
         process.ErrorDataReceived += (_, e) => Write(e.Data);
         process.Exited += (_, _) =>
@@ -103,6 +111,26 @@ internal sealed partial class ManagedProcess : IDisposable
             return;
         lock (_sync)
             _log?.WriteLine(line);
+    }
+
+    /// <summary>Tells a node of this program something, and waits for its answer; one at a time.</summary>
+    /// <exception cref="InvalidOperationException">It gave none within the limit, or is not running.</exception>
+    public async Task<string> TellAsync(string line, TimeSpan limit)
+    {
+        if (HasEnded)
+            throw new InvalidOperationException($"{Name} is not running: it can't be told to {line}");
+        var answer = new TaskCompletionSource<string>(TaskCreationOptions.RunContinuationsAsynchronously);
+        _answer = answer;
+        await _process!.StandardInput.WriteLineAsync(line);
+        await _process.StandardInput.FlushAsync();
+        try
+        {
+            return await answer.Task.WaitAsync(limit);
+        }
+        catch (TimeoutException)
+        {
+            throw new InvalidOperationException($"{Name} did not answer '{line}' within {limit.TotalSeconds} s");
+        }
     }
 
     /// <summary>Takes the kernel's own high-water mark of its memory.</summary>
@@ -175,6 +203,7 @@ internal sealed partial class ManagedProcess : IDisposable
         if (_process is { HasExited: false } process)
             process.Kill(entireProcessTree: true);
         _process?.Dispose();
+        _process = null;
         lock (_sync)
         {
             _log?.Dispose();

@@ -20,8 +20,11 @@ internal static class Ctl
             FuncConvert.FromFunc<Stream>(() => new MemoryStream(Encoding.UTF8.GetBytes(input))),
             isTerminal: false,
             FuncConvert.FromFunc<string, FSharpOption<string>?>(_ => null),
-            FuncConvert.FromFunc<string, FSharpOption<string>?>(_ => null),
+            FuncConvert.FromFunc<string, FSharpOption<string>?>(file =>
+                File.Exists(file) ? FSharpOption<string>.Some(File.ReadAllText(file)) : null
+            ),
             FuncConvert.FromFunc<string, Stream>(File.OpenRead),
+            FuncConvert.FromAction<string, string>(File.WriteAllText),
             FuncConvert.FromFunc<string, TimeZoneInfo?>(_ => null),
             FuncConvert.FromFunc(() => DateTimeOffset.UtcNow),
             TimeSpan.FromMilliseconds(50)

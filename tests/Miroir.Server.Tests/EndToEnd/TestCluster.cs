@@ -27,7 +27,10 @@ internal sealed class TestCluster : IAsyncDisposable
     private RouterHost? router;
     private HttpCoordinator? link;
 
-    private TestCluster(Func<string, SqliteNodeStoreOptions?> storeOptions) => this.storeOptions = storeOptions;
+    private readonly CoordinatorOptions coordinatorOptions;
+
+    private TestCluster(Func<string, SqliteNodeStoreOptions?> storeOptions, CoordinatorOptions coordinatorOptions) =>
+        (this.storeOptions, this.coordinatorOptions) = (storeOptions, coordinatorOptions);
 
     /// <summary>Where clients ask: the router.</summary>
     public string Address => addresses["router"];
@@ -39,10 +42,11 @@ internal sealed class TestCluster : IAsyncDisposable
     /// <param name="storeOptions">By a node's name; null: the defaults.</param>
     public static async Task<TestCluster> StartAsync(
         int count = 3,
-        Func<string, SqliteNodeStoreOptions?>? storeOptions = null
+        Func<string, SqliteNodeStoreOptions?>? storeOptions = null,
+        CoordinatorOptions? coordinatorOptions = null
     )
     {
-        var cluster = new TestCluster(storeOptions ?? (_ => null));
+        var cluster = new TestCluster(storeOptions ?? (_ => null), coordinatorOptions ?? new CoordinatorOptions());
         try
         {
             for (var i = 1; i <= count; i++)
@@ -99,6 +103,7 @@ internal sealed class TestCluster : IAsyncDisposable
                 Metadata = SqliteMetadataStore.Open(Path.Combine(folder.FullName, "metadata.db")),
                 Listen = Before("coordinator"),
                 Seed = seed,
+                Coordinator = coordinatorOptions,
             }
         );
         addresses["coordinator"] = await coordinator.StartAsync(default);

@@ -99,6 +99,21 @@ internal sealed class MemoryNode(string name) : INode
         yield return ReconcileReply.NewSourceFailed("n9", "gone");
     }
 
+    public Task<DigestReply> Digests(DigestCommand command, CancellationToken cancel) =>
+        throw new UnreachableException(name, "these tests do not ask for it");
+
+    public IAsyncEnumerable<ScanReply> ScanRanges(RangesCommand command, CancellationToken cancel) =>
+        throw new UnreachableException(name, "these tests do not ask for it");
+
+    public Task<HealReply[]> Heal(IReadOnlyList<HealCommand> commands, CancellationToken cancel) =>
+        throw new UnreachableException(name, "these tests do not ask for it");
+
+    public Task<ScrubReply> Scrub(ScrubCommand command, CancellationToken cancel) =>
+        throw new UnreachableException(name, "these tests do not ask for it");
+
+    public Task<PurgeReply> Purge(PurgeCommand command, CancellationToken cancel) =>
+        throw new UnreachableException(name, "these tests do not ask for it");
+
     public Task<NodeStatus> Status(CancellationToken cancel) =>
         Task.FromResult(
             new NodeStatus(
@@ -115,7 +130,8 @@ internal sealed class MemoryNode(string name) : INode
                         documents.Count,
                         2,
                         3,
-                        4
+                        4,
+                        StoreHealth.Filling
                     ),
                 ],
                 "none \"yet\""

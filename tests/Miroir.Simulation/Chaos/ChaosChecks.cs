@@ -11,21 +11,6 @@ internal static class ChaosChecks
 {
     public const string Vacuous = "vacuous";
 
-    // Fewer than these failures on a shard tell nothing of how even they are.
-    private const double EnoughToCompare = 20;
-
-    private static readonly string[] Phases =
-    [
-        "ComputingAssignments",
-        "DualWriteMigrating",
-        "CutoverBegin",
-        "CutoverDraining",
-        "CutoverDeltaPass",
-        "CutoverActivate",
-        "CutoverCleanup",
-        "Complete",
-    ];
-
     public static void Judge(
         ChaosScenario scenario,
         SimWorld world,
@@ -35,7 +20,9 @@ internal static class ChaosChecks
     {
         foreach (var view in world.Operator.Seen.Values)
         {
-            var missed = Phases.Except(view.Timeline.Select(step => step.Phase), StringComparer.Ordinal).ToList();
+            var missed = ChaosScenarios
+                .Phases.Except(view.Timeline.Select(step => step.Phase), StringComparer.Ordinal)
+                .ToList();
             if (missed.Count > 0)
             {
                 world.Findings.Add(
@@ -57,7 +44,10 @@ internal static class ChaosChecks
             // A copy that begins again at each new leader puts, and is refused, as often as leaders die.
             if (scenario.Event != ChaosEvent.CoordinatorDies)
             {
-                JudgeEven(scenario, index, counts, world.Findings);
+                foreach (var complaint in FailureSpread.Complaints(scenario, counts))
+                {
+                    world.Findings.Add(Vacuous, $"{index.Uid}: {complaint}");
+                }
             }
         }
     }
@@ -70,26 +60,4 @@ internal static class ChaosChecks
                     refused.Where(r => r.Key.Index == index.Uid && r.Key.Shard == shard).Sum(r => r.Value)
                 ),
         ];
-
-    private static void JudgeEven(ChaosScenario scenario, SimIndex index, long[] counts, Findings findings)
-    {
-        double Rate(int shard) => scenario.Failing[shard % scenario.Failing.Count];
-        var total = Enumerable.Range(0, counts.Length).Sum(Rate);
-        for (var shard = 0; shard < counts.Length; shard++)
-        {
-            // By the rates alone; each shard has about as many documents as the others.
-            var expected = total == 0 ? 0 : counts.Sum() * Rate(shard) / total;
-            var isOff =
-                Rate(shard) == 0 ? counts[shard] > 0
-                : counts[shard] == 0 ? expected >= 10
-                : expected >= EnoughToCompare && (counts[shard] < expected / 2.5 || counts[shard] > expected * 2.5);
-            if (isOff)
-            {
-                findings.Add(
-                    Vacuous,
-                    $"shard {shard} of {index.Uid} refused {counts[shard]} puts, where {expected:0.0} were to be expected of {string.Join(", ", counts)}"
-                );
-            }
-        }
-    }
 }

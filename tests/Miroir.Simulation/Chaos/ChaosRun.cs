@@ -2,6 +2,7 @@ using System.Text;
 using Miroir.Core;
 using Miroir.Core.Cutover;
 using Miroir.Ports;
+using Miroir.Runtime.AntiEntropy;
 using Miroir.Runtime.Coordination;
 using Miroir.Simulation.Cluster;
 using Miroir.Simulation.Kernel;
@@ -67,7 +68,13 @@ public sealed class ChaosRun
             !scenario.Delta,
             scenario.AntiEntropy
         );
-        var options = new CoordinatorOptions { MigrationLimits = limits, ProgressEveryMs = 50 };
+        var options = new CoordinatorOptions
+        {
+            MigrationLimits = limits,
+            ProgressEveryMs = 50,
+            // Where the delta pass is skipped, what it would have found is counted before anti-entropy is told to look.
+            AntiEntropy = new EntropyOptions { Enabled = scenario.AntiEntropy, AutoRepair = scenario.Delta },
+        };
         return new WorldSettings(new FaultProfile { MaxSkewMs = kernel.Pick([0, 5_000]) }, options, OldNodes(scenario));
     }
 

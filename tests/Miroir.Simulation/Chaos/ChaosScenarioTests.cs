@@ -19,7 +19,7 @@ public sealed class ChaosScenarioTests
     public void NothingIsWrongAfter(ChaosScenario scenario, long seed)
     {
         using var mutant = Mutant.Activate(scenario.Mutant);
-        var result = ChaosScenarios.Run(scenario.AtMost(Size), seed, keepsStory: false);
+        var result = ChaosPlays.Run(scenario.AtMost(Size), seed, keepsStory: false);
         Assert.That(
             result.Violations,
             Is.Empty,

@@ -1,16 +1,32 @@
-using Miroir.Simulation.Scenario;
-
 namespace Miroir.Simulation.Chaos;
 
-/// <summary>The named scenarios that run in the simulator.</summary>
+/// <summary>
+/// The named scenarios, which run in the simulator and against real processes, with what both assert of them.
+/// </summary>
 public static class ChaosScenarios
 {
+    /// <summary>The mutant that takes out the rule against skipping the delta pass without anti-entropy.</summary>
+    public const string GateLeftOut = "skip-delta-gate-left-out";
+
+    /// <summary>What a migration that ends well passes, in this order.</summary>
+    public static IReadOnlyList<string> Phases { get; } =
+    [
+        "ComputingAssignments",
+        "DualWriteMigrating",
+        "CutoverBegin",
+        "CutoverDraining",
+        "CutoverDeltaPass",
+        "CutoverActivate",
+        "CutoverCleanup",
+        "Complete",
+    ];
+
     public static IReadOnlyList<ChaosScenario> All { get; } =
     [
         new("with_anti_entropy", "2% failing on the new node") { Shards = 3, Failing = [0.02] },
         new(
             "skip_delta_with_ae",
-            "the delta pass skipped, 5% failing; the source is kept, for nothing certifies it yet"
+            "the delta pass skipped, 5% failing; the source is kept until anti-entropy has certified the targets"
         )
         {
             Failing = [0.05],
@@ -53,7 +69,7 @@ public static class ChaosScenarios
             Failing = [0.02],
             AntiEntropy = false,
             Delta = false,
-            Mutant = LossTable.GateLeftOut,
+            Mutant = GateLeftOut,
             Play = ChaosPlay.Loss,
         },
         new("concurrent_migration_writes", "writers through the whole life of a migration, 2% failing")
@@ -109,48 +125,26 @@ public static class ChaosScenarios
         },
     ];
 
-    /// <summary>Plays a scenario under a seed. Its mutant is to be active.</summary>
-    public static SeedResult Run(ChaosScenario scenario, long seed, bool keepsStory) =>
-        scenario.Play switch
-        {
-            ChaosPlay.Gates => GateRun.Run(scenario, seed, keepsStory),
-            ChaosPlay.Loss => RunLoss(scenario, seed, keepsStory),
-            _ => ChaosRun.Run(scenario, seed, keepsStory),
-        };
+    /// <summary>The cells of the loss table, the refused one last: anti-entropy and delta pass, there or not.</summary>
+    public static IReadOnlyList<(bool AntiEntropy, bool Delta)> LossCells { get; } =
+    [(true, true), (false, true), (true, false), (false, false)];
 
-    /// <summary>What is lost by a seeded fault is no violation: that nothing is lost would be one.</summary>
-    private static SeedResult RunLoss(ChaosScenario scenario, long seed, bool keepsStory)
-    {
-        var (left, count) = LossRun.Run(scenario, seed, keepsStory, readsConfirmed: false);
-        var (read, confirmed) = LossRun.Run(scenario, seed, false, readsConfirmed: true);
-        var row = LossTable.Row.Of(scenario, 1, left: count, read: confirmed);
-        var isSeeded = scenario.Mutant != "";
-        var findings = new Findings();
-        foreach (var run in isSeeded ? [] : (SeedResult[])[left, read])
+    /// <summary>Percent of the puts on the new node that fail, in the loss table.</summary>
+    public static IReadOnlyList<int> LossRates { get; } = [1, 2, 5];
+
+    /// <summary>One row of the loss table. Where both are missing, the rule that refuses it has to be taken out.</summary>
+    public static ChaosScenario LossCell(bool antiEntropy, bool delta, int ratePercent) =>
+        new("loss_table", $"{ratePercent}% failing on the new node")
         {
-            findings.Merge(run);
-        }
-        if (row.Wrong != "")
-        {
-            findings.Add(ChaosChecks.Vacuous, row.Wrong);
-        }
-        var faults = new SortedDictionary<string, long>(
-            left.Faults.ToDictionary(f => f.Key, f => f.Value),
-            StringComparer.Ordinal
-        )
-        {
-            ["missing from eventual reads"] = count.MissingEventual,
-            ["missing from confirmed reads"] = confirmed.MissingConfirmed,
-            ["lost at the end"] = count.Lost,
+            Shards = 4,
+            Documents = 1_000,
+            Writes = 3_000,
+            Failing = [ratePercent / 100.0],
+            AntiEntropy = antiEntropy,
+            Delta = delta,
+            Mutant = antiEntropy || delta ? "" : GateLeftOut,
+            Play = ChaosPlay.Loss,
         };
-        return left with
-        {
-            Violations = findings.Stories,
-            Wrong = findings.Counts,
-            Faults = faults,
-            Operations = left.Operations + read.Operations,
-        };
-    }
 
     /// <summary>With the prefix or without. Throws FormatException where there is none of that name.</summary>
     public static ChaosScenario Named(string name) =>

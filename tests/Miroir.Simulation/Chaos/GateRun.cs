@@ -1,6 +1,5 @@
 using Microsoft.FSharp.Core;
 using Miroir.Core;
-using Miroir.Core.Cutover;
 using Miroir.Ports;
 using Miroir.Simulation.Scenario;
 
@@ -12,8 +11,6 @@ namespace Miroir.Simulation.Chaos;
 /// </summary>
 internal sealed class GateRun(ChaosScenario scenario, SimWorld world)
 {
-    private const string Unsafe = "UnsafeCutoverNoAntiEntropy";
-
     public static SeedResult Run(ChaosScenario scenario, long seed, bool keepsStory) =>
         SimWorld.Play(
             seed,
@@ -27,17 +24,15 @@ internal sealed class GateRun(ChaosScenario scenario, SimWorld world)
     {
         var run = new ChaosRun(scenario, world);
         await run.LoadAsync();
-        foreach (var antiEntropy in (bool[])[true, false])
+        var table = Final.Table(world.Cluster);
+        foreach (var (antiEntropy, skips) in Gates.Combinations)
         {
-            foreach (var skips in (bool[])[true, false])
+            var isSafe = Gates.IsSafe(antiEntropy, skips);
+            Expect("configuration", antiEntropy, skips, isSafe, Configured(antiEntropy, skips));
+            Expect("core", antiEntropy, skips, isSafe, Gates.Planned(table, antiEntropy, skips));
+            if (antiEntropy == scenario.AntiEntropy)
             {
-                var isSafe = antiEntropy || !skips;
-                Expect("configuration", antiEntropy, skips, isSafe, Configured(antiEntropy, skips));
-                Expect("core", antiEntropy, skips, isSafe, Planned(antiEntropy, skips));
-                if (antiEntropy == scenario.AntiEntropy)
-                {
-                    await AskAsync(skips, isSafe);
-                }
+                await AskAsync(skips, isSafe);
             }
         }
         await run.FinishAsync();
@@ -46,32 +41,17 @@ internal sealed class GateRun(ChaosScenario scenario, SimWorld world)
     /// <summary>"" or the code of the refusal.</summary>
     private static string Configured(bool antiEntropy, bool skips)
     {
-        var text = $"""
-            [migration]
-            skip_delta_pass = {Toml(skips)}
-            anti_entropy_enabled = {Toml(antiEntropy)}
-            """;
         var parsed = Config.parse(
             FuncConvert.FromFunc<string, TimeZoneInfo?>(TimeZoneInfo.FindSystemTimeZoneById),
             "miroir.toml",
-            text
+            Gates.Toml(antiEntropy, skips)
         );
         return parsed.IsOk ? "" : parsed.ErrorValue.First().Code;
     }
 
-    private static string Toml(bool value) => value ? "true" : "false";
-
-    private string Planned(bool antiEntropy, bool skips)
-    {
-        var table = Final.Table(world.Cluster);
-        var limits = Limits.Configured(1_000, 0, skips, antiEntropy);
-        var plan = Planning.compute(1, table.Indexes[0], table.Routes, table.Nodes, 7, limits);
-        return plan.IsOk ? "" : plan.ErrorValue.Code;
-    }
-
     private async Task AskAsync(bool skips, bool isSafe)
     {
-        var request = new StartReshardRequest(world.Indexes[0].Uid, 7, 0, true, skips);
+        var request = new StartReshardRequest(world.Indexes[0].Uid, Gates.NewShards, 0, true, skips);
         var reply = await world.Operator.Ask("try", (admin, cancel) => admin.StartReshard(request, cancel));
         if (reply is null)
         {
@@ -80,8 +60,7 @@ internal sealed class GateRun(ChaosScenario scenario, SimWorld world)
         }
         Expect("API", scenario.AntiEntropy, skips, isSafe, reply.IsOk ? "" : reply.Code);
         var isWarned = reply.IsOk && reply.Value.Warnings.Length > 0;
-        var isToBeWarned = isSafe && (skips || !scenario.AntiEntropy);
-        if (isWarned != isToBeWarned)
+        if (isWarned != Gates.IsWarned(scenario.AntiEntropy, skips))
         {
             world.Findings.Add(
                 "failed",
@@ -93,7 +72,7 @@ internal sealed class GateRun(ChaosScenario scenario, SimWorld world)
     private void Expect(string where, bool antiEntropy, bool skips, bool isSafe, string code)
     {
         world.Network.Count(code == "" ? $"taken by {where}" : $"refused by {where}");
-        if (code != (isSafe ? "" : Unsafe))
+        if (code != (isSafe ? "" : Gates.Refusal))
         {
             world.Findings.Add(
                 "failed",

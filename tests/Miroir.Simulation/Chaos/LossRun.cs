@@ -4,20 +4,6 @@ using Miroir.Simulation.Scenario;
 
 namespace Miroir.Simulation.Chaos;
 
-/// <summary>What a cutover had missed, counted in documents.</summary>
-/// <param name="Documents">Live once all shards had switched.</param>
-/// <param name="MissingEventual">That an eventual read then shows older than they are, or not at all, or not as deleted.</param>
-/// <param name="MissingConfirmed">The same of confirmed reads; -1: not read, so that they could put nothing back.</param>
-/// <param name="Lost">That are lost, stale or resurrected once all is over.</param>
-/// <param name="IsSourceKept">Whether the old node still had everything half a minute after the last shard had switched.</param>
-public sealed record LossCount(
-    long Documents,
-    long MissingEventual,
-    long MissingConfirmed,
-    long Lost,
-    bool IsSourceKept
-);
-
 /// <summary>A cutover that stops in Switched, where all documents are read, before it goes on to its end.</summary>
 public sealed class LossRun
 {
@@ -82,14 +68,28 @@ public sealed class LossRun
             await _world.Operator.Rest(RetainMs + KeptForMs);
             var views = await _world.Operator.ViewsAsync();
             _count = _count with { IsSourceKept = views is [var view] && view.Shards.All(HasSwitched) };
-            await _world.Operator.RevertAsync();
+            await PassAsync();
         }
-        else
-        {
-            await run.UntilAsync("the migration has ended", view => view.FinishedAtUnixMs != 0);
-        }
+        await run.UntilAsync("the migration has ended", view => view.FinishedAtUnixMs != 0);
         await run.FinishAsync();
         _count = _count with { Lost = _world.WrongDocuments };
+    }
+
+    /// <summary>Anti-entropy, at last: it repairs the targets and certifies them, and only then does the source go.</summary>
+    private async Task PassAsync()
+    {
+        var index = _world.Indexes[0];
+        var newest = Final.Newest(index.Uid, _world.Cluster);
+        if (await _world.Operator.PassAsync(index.Uid, "run") is not { Status: "Done" } pass)
+        {
+            _world.Findings.Add("wedged", "the pass of anti-entropy did not end");
+            return;
+        }
+        foreach (var shard in pass.Shards.Where(shard => shard.Problem != ""))
+        {
+            _world.Findings.Add("wedged", $"shard {shard.Shard} was not compared: {shard.Problem}");
+        }
+        _count = _count with { MissingAfterPass = await MissingAsync(index, newest, Consistency.Eventual) };
     }
 
     private async Task ReadAllAsync()

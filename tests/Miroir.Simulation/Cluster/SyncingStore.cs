@@ -60,6 +60,25 @@ public sealed class SyncingStore(
 
     public Task<StoreStatus[]> Stores(CancellationToken cancel) => inner.Stores(cancel);
 
+    public Task<DigestReply> Digests(DigestCommand command, CancellationToken cancel) => inner.Digests(command, cancel);
+
+    public Task<HealReply[]> Heal(IReadOnlyList<HealCommand> commands, CancellationToken cancel) =>
+        Transaction(commands.Count, () => inner.Heal(commands, cancel));
+
+    public Task<ScrubReply> Scrub(ScrubCommand command, CancellationToken cancel) => inner.Scrub(command, cancel);
+
+    public Task<PurgeReply> Purge(PurgeCommand command, CancellationToken cancel) =>
+        Transaction(1, () => inner.Purge(command, cancel));
+
+    public Task<MakeReply> BeginFill(MakeCommand command, CancellationToken cancel) =>
+        Transaction(1, () => inner.BeginFill(command, cancel));
+
+    public Task<ScanReply> ScanFilling(ScanCommand command, CancellationToken cancel) =>
+        inner.ScanFilling(command, cancel);
+
+    public Task<bool> EndFill(ShardId store, Guid incarnation, CancellationToken cancel) =>
+        Transaction(1, () => inner.EndFill(store, incarnation, cancel));
+
     public ValueTask DisposeAsync() => inner.DisposeAsync();
 
     private async Task<T> Transaction<T>(int writes, Func<Task<T>> commit)

@@ -1,6 +1,7 @@
 using Miroir.Core;
 using Miroir.Core.Cutover;
 using Miroir.Ports;
+using Miroir.Runtime.Coordination;
 using Miroir.Simulation.Kernel;
 
 namespace Miroir.Simulation.Network;
@@ -28,6 +29,36 @@ public sealed class SimNode(SimNetwork network, SimProcess from, string name) : 
 
     public Task<DropReply> Drop(DropCommand command, CancellationToken cancel) =>
         Call($"drop {command.Store} under {command.Stamp}", (node, limit) => node.Drop(command, limit), cancel);
+
+    public Task<DigestReply> Digests(DigestCommand command, CancellationToken cancel) =>
+        Call(
+            $"digests of {command.Store} under {command.Stamp}",
+            (node, limit) => node.Digests(command, limit),
+            cancel
+        );
+
+    public IAsyncEnumerable<ScanReply> ScanRanges(RangesCommand command, CancellationToken cancel) =>
+        SimStream.Open(
+            network,
+            from,
+            name,
+            "scan of ranges",
+            (service, limit) => ((INode)service).ScanRanges(command, limit),
+            cancel
+        );
+
+    public Task<HealReply[]> Heal(IReadOnlyList<HealCommand> commands, CancellationToken cancel) =>
+        Call(
+            $"heal {commands[0].Document} under {commands[0].Stamp}",
+            (node, limit) => node.Heal(commands, limit),
+            cancel
+        );
+
+    public Task<ScrubReply> Scrub(ScrubCommand command, CancellationToken cancel) =>
+        Call($"scrub {command.Store} under {command.Stamp}", (node, limit) => node.Scrub(command, limit), cancel);
+
+    public Task<PurgeReply> Purge(PurgeCommand command, CancellationToken cancel) =>
+        Call($"purge {command.Store} under {command.Stamp}", (node, limit) => node.Purge(command, limit), cancel);
 
     public Task<NodeStatus> Status(CancellationToken cancel) =>
         Call("status", (node, limit) => node.Status(limit), cancel);
@@ -102,6 +133,16 @@ public sealed class SimPeer(SimNetwork network, SimProcess from, string name) : 
             cancel
         );
 
+    public Task<RepairOutcome[]> Repair(RepairCommand command, long minRevision, CancellationToken cancel) =>
+        network.Call(
+            from,
+            name,
+            "repair",
+            true,
+            (service, limit) => ((IRouterPeer)service).Repair(command, minRevision, limit),
+            cancel
+        );
+
     public Task<long> Incarnation(CancellationToken cancel) =>
         network.Call(
             from,
@@ -169,6 +210,21 @@ public sealed class SimCoordinator(SimNetwork network, SimProcess from) : ICoord
     /// <summary>An operator's command. It is sent once.</summary>
     public Task<T> Admin<T>(string what, Func<IAdmin, CancellationToken, Task<T>> ask, CancellationToken cancel) =>
         network.Call(from, Name, what, false, (service, limit) => ask((IAdmin)service, limit), cancel);
+
+    /// <summary>An operator's word to anti-entropy. It is sent once.</summary>
+    public Task<T> AntiEntropy<T>(
+        string what,
+        Func<IAntiEntropy, CancellationToken, Task<T>> ask,
+        CancellationToken cancel
+    ) =>
+        network.Call(
+            from,
+            Name,
+            what,
+            false,
+            (service, limit) => ask(((Coordinator)service).AntiEntropy, limit),
+            cancel
+        );
 
     private Task<T> Call<T>(
         string what,

@@ -4,13 +4,15 @@ using Miroir.Ports;
 
 namespace Miroir.Simulation.Nodes;
 
-/// <summary>A node whose scans and reads are changed on their way, by what a test asks for.</summary>
+/// <summary>A node whose scans, reads and makings are changed on their way, by what a test asks for.</summary>
 internal sealed class DisturbedNode(INode inner) : INode
 {
     /// <summary>Before a page is handed on; may throw, wait, or change it. The number counts pages from 1.</summary>
     public Func<int, ScanReply, ScanReply> OnPage { get; init; } = (_, reply) => reply;
 
     public Action BeforeRead { get; init; } = () => { };
+
+    public Func<Task> BeforeMake { get; init; } = () => Task.CompletedTask;
 
     public int Pages { get; private set; }
 
@@ -28,7 +30,11 @@ internal sealed class DisturbedNode(INode inner) : INode
     public Task<BarrierReply[]> RaiseBarriers(IReadOnlyList<BarrierCommand> commands, CancellationToken cancel) =>
         inner.RaiseBarriers(commands, cancel);
 
-    public Task<MakeReply> Make(MakeCommand command, CancellationToken cancel) => inner.Make(command, cancel);
+    public async Task<MakeReply> Make(MakeCommand command, CancellationToken cancel)
+    {
+        await BeforeMake();
+        return await inner.Make(command, cancel);
+    }
 
     public Task<DropReply> Drop(DropCommand command, CancellationToken cancel) => inner.Drop(command, cancel);
 
@@ -46,6 +52,18 @@ internal sealed class DisturbedNode(INode inner) : INode
 
     public IAsyncEnumerable<ReconcileReply> Reconcile(ReconcileCommand command, CancellationToken cancel) =>
         inner.Reconcile(command, cancel);
+
+    public Task<DigestReply> Digests(DigestCommand command, CancellationToken cancel) => inner.Digests(command, cancel);
+
+    public IAsyncEnumerable<ScanReply> ScanRanges(RangesCommand command, CancellationToken cancel) =>
+        inner.ScanRanges(command, cancel);
+
+    public Task<HealReply[]> Heal(IReadOnlyList<HealCommand> commands, CancellationToken cancel) =>
+        inner.Heal(commands, cancel);
+
+    public Task<ScrubReply> Scrub(ScrubCommand command, CancellationToken cancel) => inner.Scrub(command, cancel);
+
+    public Task<PurgeReply> Purge(PurgeCommand command, CancellationToken cancel) => inner.Purge(command, cancel);
 
     public Task<NodeStatus> Status(CancellationToken cancel) => inner.Status(cancel);
 }

@@ -119,6 +119,27 @@ internal sealed class TestNode(string name, IEntropy entropy) : INode
     public IAsyncEnumerable<ReconcileReply> Reconcile(ReconcileCommand command, CancellationToken cancel) =>
         throw new UnreachableException(name, "routers reconcile nothing");
 
+    public Task<DigestReply> Digests(DigestCommand command, CancellationToken cancel)
+    {
+        MustBeUp();
+        return Store.Digests(command, cancel);
+    }
+
+    public IAsyncEnumerable<ScanReply> ScanRanges(RangesCommand command, CancellationToken cancel) =>
+        throw new UnreachableException(name, "routers do not ask for this");
+
+    public Task<HealReply[]> Heal(IReadOnlyList<HealCommand> commands, CancellationToken cancel)
+    {
+        MustBeUp();
+        return Store.Heal(commands, cancel);
+    }
+
+    public Task<ScrubReply> Scrub(ScrubCommand command, CancellationToken cancel) =>
+        throw new UnreachableException(name, "routers do not ask for this");
+
+    public Task<PurgeReply> Purge(PurgeCommand command, CancellationToken cancel) =>
+        throw new UnreachableException(name, "routers do not ask for this");
+
     public async Task<NodeStatus> Status(CancellationToken cancel)
     {
         MustBeUp();

@@ -21,9 +21,6 @@ public static class Final
         var moving = table
             .Routes.Where(route => !route.Stage.IsOwned)
             .Select(route => $"route {route.Shard} is {route.Stage}");
-        // Who lost a target's store while the others of a write quorum certified it stays without: nothing restores it yet.
-        bool IsForgiven(string store) =>
-            cluster.LostDisks.Any(n => store.StartsWith($"{n}:", StringComparison.Ordinal));
         var found = cluster
             .Disks.SelectMany(disk => Stores(disk.Value).Select(store => $"{disk.Key}:{store.Store}"))
             .ToHashSet(StringComparer.Ordinal);
@@ -35,7 +32,7 @@ public static class Final
                 .Order(StringComparer.Ordinal)
                 .Select(s => $"{s} is left over"),
             .. expected
-                .Where(store => !found.Contains(store) && !IsForgiven(store))
+                .Where(store => !found.Contains(store))
                 .Order(StringComparer.Ordinal)
                 .Select(s => $"{s} is missing"),
         ];

@@ -101,6 +101,45 @@ public sealed class SimOperator(SimKernel kernel, SimNetwork network, SimProcess
         }
     }
 
+    /// <summary>One pass of anti-entropy, to its end; null where no answer came.</summary>
+    public async Task<PassView?> PassAsync(string index, string kind)
+    {
+        var begun = await EntropyAsync(
+            $"{kind} of {index}",
+            (entropy, cancel) => entropy.Start(new PassRequest(index, kind, 0, -1, []), cancel)
+        );
+        while (begun is { IsOk: true, Value: var pass })
+        {
+            if (pass.FinishedAtUnixMs != 0)
+            {
+                kernel.Tell(
+                    "operator",
+                    $"{kind} of {index}: {pass.Divergences.Divergences} divergences, {pass.Repaired} repaired"
+                );
+                return pass;
+            }
+            await Rest(200);
+            begun = await EntropyAsync("pass", (entropy, cancel) => entropy.Pass(pass.Id, cancel));
+        }
+        return null;
+    }
+
+    private async Task<AdminReply<PassView>?> EntropyAsync(
+        string what,
+        Func<IAntiEntropy, CancellationToken, Task<AdminReply<PassView>>> ask
+    )
+    {
+        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(3), process.Time);
+        try
+        {
+            return await _coordinator.AntiEntropy(what, ask, limit.Token);
+        }
+        catch (Exception e) when (e is UnreachableException or OperationCanceledException)
+        {
+            return null;
+        }
+    }
+
     /// <summary>Every migration as it is now; null where no answer came.</summary>
     public async Task<MigrationView[]?> ViewsAsync()
     {
@@ -159,6 +198,10 @@ public sealed class SimOperator(SimKernel kernel, SimNetwork network, SimProcess
         {
             var throttle = kernel.Pick([0, 10, 1_000]);
             await Order("set", (admin, cancel) => admin.Set(selector, throttle, kernel.Pick([-1, 200]), cancel));
+        }
+        else if (drawn is > 0.9 and < 0.93)
+        {
+            await PassAsync(view.Index, kernel.Pick(["verify", "run", "run", "scrub"]));
         }
         else if (view.Status == "Paused")
         {

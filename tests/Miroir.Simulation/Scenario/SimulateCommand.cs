@@ -79,7 +79,7 @@ public static class SimulateCommand
                 options.Seeds ?? SeedsOfAScenario,
                 options.Workers,
                 static () => false,
-                seed => ChaosScenarios.Run(played, seed, false),
+                seed => ChaosPlays.Run(played, seed, false),
                 result =>
                 {
                     runs.Add(result);
@@ -99,7 +99,7 @@ public static class SimulateCommand
     private static SeedResult OneOf(ChaosScenario scenario, long seed, bool keepsStory)
     {
         using var mutant = Mutant.Activate(scenario.Mutant);
-        return ChaosScenarios.Run(scenario, seed, keepsStory);
+        return ChaosPlays.Run(scenario, seed, keepsStory);
     }
 
     private static int Losses(SimulateOptions options)

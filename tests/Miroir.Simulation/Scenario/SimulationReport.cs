@@ -1,5 +1,3 @@
-using System.ComponentModel;
-using System.Diagnostics;
 using System.Text.Json;
 using Miroir.Simulation.Chaos;
 
@@ -11,7 +9,7 @@ public sealed record SimulationReport
     private static readonly JsonSerializerOptions Shape = new(JsonSerializerDefaults.Web) { WriteIndented = true };
 
     /// <summary>The commit of the working tree, with "+" where it was changed since; "unknown" outside of one.</summary>
-    public string Commit { get; init; } = CommitOfWorkingTree();
+    public string Commit { get; init; } = WorkingTree.Commit();
 
     public long Seeds { get; init; }
     public long Operations { get; init; }
@@ -28,7 +26,7 @@ public sealed record SimulationReport
     public IReadOnlyList<long> WrongSeeds { get; init; } = [];
     public double SeedsPerHour { get; init; }
     public IReadOnlyList<ChaosResult> Scenarios { get; init; } = [];
-    public IReadOnlyList<LossTable.Row> LossTable { get; init; } = [];
+    public IReadOnlyList<LossRow> LossTable { get; init; } = [];
 
     /// <summary>
     /// Writes the file anew, but for the parts that another run at the same commit has written there and this one did not
@@ -61,32 +59,6 @@ public sealed record SimulationReport
             // Something else was there.
             return null;
         }
-    }
-
-    private static string CommitOfWorkingTree()
-    {
-        try
-        {
-            var commit = Git("rev-parse", "--short", "HEAD");
-            return commit == "" ? "unknown" : commit + (Git("status", "--porcelain", "-uno") == "" ? "" : "+");
-        }
-        catch (Win32Exception)
-        {
-            return "unknown";
-        }
-    }
-
-    private static string Git(params string[] arguments)
-    {
-        var start = new ProcessStartInfo("git", arguments)
-        {
-            RedirectStandardOutput = true,
-            RedirectStandardError = true,
-        };
-        using var git = Process.Start(start)!;
-        var output = git.StandardOutput.ReadToEnd();
-        git.WaitForExit();
-        return git.ExitCode == 0 ? output.Trim() : "";
     }
 }
 

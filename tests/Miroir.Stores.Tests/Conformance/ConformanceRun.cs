@@ -5,7 +5,7 @@ using NUnit.Framework;
 namespace Miroir.Stores.Tests.Conformance;
 
 /// <summary>Does operations to a store and to the reference, and holds every answer of the one to the other.</summary>
-internal sealed class ConformanceRun(Func<Task<INodeStore>> open) : IAsyncDisposable
+internal sealed partial class ConformanceRun(Func<Task<INodeStore>> open) : IAsyncDisposable
 {
     private readonly ReferenceStore reference = new();
     private INodeStore? store;
@@ -36,6 +36,24 @@ internal sealed class ConformanceRun(Func<Task<INodeStore>> open) : IAsyncDispos
             case StoreOperation.Drop drop:
                 await Drop(store, drop);
                 break;
+            case StoreOperation.Digests digests:
+                await Digests(store, digests);
+                break;
+            case StoreOperation.Heal heal:
+                await Heal(store, heal);
+                break;
+            case StoreOperation.Scrub scrub:
+                await Scrub(store, scrub);
+                break;
+            case StoreOperation.Purge purge:
+                await Purge(store, purge);
+                break;
+            case StoreOperation.BeginFill begin:
+                await BeginFill(store, begin);
+                break;
+            case StoreOperation.EndFill end:
+                await EndFill(store, end);
+                break;
             case StoreOperation.Reboot:
                 await store.DisposeAsync();
                 store = await open();
@@ -60,8 +78,16 @@ internal sealed class ConformanceRun(Func<Task<INodeStore>> open) : IAsyncDispos
             Assert.That(status.Migration, Is.EqualTo(expected.Migration));
             Assert.That(status.Documents, Is.EqualTo(live));
             Assert.That(status.Tombstones, Is.EqualTo(expected.Documents.Count - live));
+            Assert.That(status.Health, Is.EqualTo(expected.IsFilling ? StoreHealth.Filling : StoreHealth.Serving));
             var stamp = new RouteStamp(status.Store, 100);
+            if (expected.IsFilling)
+            {
+                await CompareFilling(store, stamp, status.Store);
+                continue;
+            }
+
             await CompareScan(store, stamp, status.Store, HashRange.Full, null, 1000, 1 << 20, true);
+            await CompareDigests(store, stamp, status.Store, [HashRange.Full, .. StoreUniverse.Ranges]);
         }
     }
 
@@ -103,6 +129,11 @@ internal sealed class ConformanceRun(Func<Task<INodeStore>> open) : IAsyncDispos
         }
 
         if (!reference.Stores.TryGetValue(id, out var contents))
+        {
+            return "not serving";
+        }
+
+        if (contents.IsFilling && document.Entry.Origin != Origin.Migration)
         {
             return "not serving";
         }
@@ -170,7 +201,7 @@ internal sealed class ConformanceRun(Func<Task<INodeStore>> open) : IAsyncDispos
             var was = before.GetValueOrDefault(ReferenceStore.NameOf(group.Key));
             var greatest = group.Max(x => x.document.Version);
             if (
-                contents is not null
+                contents is { IsFilling: false }
                 && contents.Range.Contains(group.Key)
                 && reference.Barrier(stamp.Shard) == stamp.Epoch
             )
@@ -193,7 +224,7 @@ internal sealed class ConformanceRun(Func<Task<INodeStore>> open) : IAsyncDispos
         var key = StoreUniverse.KeyAt(read.Key);
         var reply = (await store.Read([new ReadCommand(stamp, id, key)], CancellationToken.None)).Single();
         var admits = reference.Admits(stamp);
-        var contents = reference.Stores.GetValueOrDefault(id);
+        var contents = reference.Serving(id);
         var said = reply switch
         {
             ReadReply.Found found => StoreUniverse.Describe(found.Item),
@@ -218,7 +249,7 @@ internal sealed class ConformanceRun(Func<Task<INodeStore>> open) : IAsyncDispos
         var id = StoreUniverse.Shard(scan.Store);
         var range = StoreUniverse.RangeAt(scan.Range);
         var after = scan.After < 0 ? null : StoreUniverse.KeyAt(scan.After);
-        if (reference.Admits(stamp) && reference.Stores.ContainsKey(id))
+        if (reference.Admits(stamp) && reference.Serving(id) is not null)
         {
             await CompareScan(store, stamp, id, range, after, scan.MaxEntries, scan.MaxBytes, scan.WithBodies);
             return;
@@ -309,7 +340,7 @@ internal sealed class ConformanceRun(Func<Task<INodeStore>> open) : IAsyncDispos
             reference.Tell(stamp);
         }
 
-        if (reference.Stores.TryGetValue(id, out var contents))
+        if (reference.Serving(id) is { } contents)
         {
             Assert.That((reply as BarrierReply.Confirmed)?.Incarnation, Is.EqualTo(contents.Incarnation));
         }

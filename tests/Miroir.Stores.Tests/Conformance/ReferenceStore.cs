@@ -8,8 +8,10 @@ namespace Miroir.Stores.Tests.Conformance;
 /// </summary>
 internal sealed class ReferenceStore
 {
-    public sealed class Contents(HashRange range, long migration, Guid incarnation)
+    public sealed class Contents(HashRange range, long migration, Guid incarnation, bool isFilling = false)
     {
+        public bool IsFilling { get; set; } = isFilling;
+        public DocumentVersion Floor { get; set; } = DocumentVersion.Zero;
         public HashRange Range { get; } = range;
         public long Migration { get; } = migration;
         public Guid Incarnation { get; } = incarnation;
@@ -20,6 +22,16 @@ internal sealed class ReferenceStore
     private readonly HashSet<(ShardId, long)> told = [];
 
     public Dictionary<ShardId, Contents> Stores { get; } = [];
+
+    /// <summary>What answers for its data.</summary>
+    public Contents? Serving(ShardId store) =>
+        Stores.TryGetValue(store, out var contents) && !contents.IsFilling ? contents : null;
+
+    /// <summary>From scratch.</summary>
+    public static RangeDigest DigestOf(Contents contents, HashRange range) =>
+        contents
+            .Documents.Values.Where(document => range.Contains(document.Key))
+            .Aggregate(RangeDigest.Zero, (sum, document) => sum + RangeDigest.OfEntry(document.Entry));
 
     /// <summary>Every incarnation ever seen: none may come back.</summary>
     public HashSet<Guid> Spent { get; } = [];

@@ -42,6 +42,27 @@ internal abstract record StoreOperation
     /// <summary>Which incarnation: 0 the store's own, 1 any (empty), 2 another.</summary>
     public sealed record Drop(int Route, int Epoch, int Store, int Incarnation, int Migration) : StoreOperation;
 
+    /// <summary>Digests of ranges between any two of the universe's bounds.</summary>
+    public sealed record Digests(int Route, int Epoch, int Store, (int From, int To)[] Bounds) : StoreOperation
+    {
+        public override string ToString() =>
+            $"digests {Route}@{Epoch} of {Store}: {string.Join(' ', Bounds.Select(b => $"{b.From}..{b.To}"))}";
+    }
+
+    /// <summary>A key at a version is said to be wrong (<c>Wrong</c> 0: as it is stored), and is given other content.</summary>
+    public sealed record Heal(int Route, int Epoch, int Store, int Key, int Version, int Wrong) : StoreOperation;
+
+    /// <summary>Every part from a leaf to the last.</summary>
+    public sealed record Scrub(int Route, int Epoch, int Store, int FromKey, int MaxBytes) : StoreOperation;
+
+    /// <summary>Which incarnation: 0 the store's own, else another.</summary>
+    public sealed record Purge(int Route, int Epoch, int Store, int Incarnation, int Version) : StoreOperation;
+
+    public sealed record BeginFill(int Route, int Epoch, int Store) : StoreOperation;
+
+    /// <summary>Which incarnation: 0 the store's own, else another.</summary>
+    public sealed record EndFill(int Store, int Incarnation) : StoreOperation;
+
     public sealed record Reboot : StoreOperation;
 }
 
@@ -120,6 +141,60 @@ internal static class StoreOperations
             from incarnation in Upto(3)
             from migration in Upto(3)
             select (StoreOperation)new StoreOperation.Drop(route, epoch, store, incarnation, migration)
+        ),
+        (
+            4,
+            from route in Upto(3)
+            from epoch in Epoch
+            from store in Upto(3)
+            from size in Gen.Choose(0, 6)
+            from bounds in (
+                from lo in Upto(StoreUniverse.Bounds.Length)
+                from hi in Upto(StoreUniverse.Bounds.Length)
+                select (lo, hi)
+            ).ArrayOf(size)
+            select (StoreOperation)new StoreOperation.Digests(route, epoch, store, bounds)
+        ),
+        (
+            3,
+            from route in Upto(3)
+            from epoch in Epoch
+            from store in Upto(3)
+            from key in Upto(16)
+            from version in Upto(16)
+            from wrong in Upto(3)
+            select (StoreOperation)new StoreOperation.Heal(route, epoch, store, key, version, wrong)
+        ),
+        (
+            1,
+            from route in Upto(3)
+            from epoch in Epoch
+            from store in Upto(3)
+            from key in Gen.Choose(-1, 15)
+            from bytes in Gen.Choose(1, 300)
+            select (StoreOperation)new StoreOperation.Scrub(route, epoch, store, key, bytes)
+        ),
+        (
+            2,
+            from route in Upto(3)
+            from epoch in Epoch
+            from store in Upto(3)
+            from incarnation in Upto(3)
+            from version in Upto(16)
+            select (StoreOperation)new StoreOperation.Purge(route, epoch, store, incarnation / 2, version)
+        ),
+        (
+            2,
+            from route in Upto(3)
+            from epoch in Epoch
+            from store in Upto(3)
+            select (StoreOperation)new StoreOperation.BeginFill(route, epoch, store)
+        ),
+        (
+            2,
+            from store in Upto(3)
+            from incarnation in Upto(3)
+            select (StoreOperation)new StoreOperation.EndFill(store, incarnation / 2)
         ),
         (1, Gen.Constant((StoreOperation)new StoreOperation.Reboot()))
     );

@@ -57,6 +57,22 @@ internal static class StoreUniverse
         new HashRange(Keys[9].Hash + 1, 0),
     ];
 
+    /// <summary>What ranges of digests begin and end at: ends of shards and leaves, and the keys themselves.</summary>
+    public static readonly ulong[] Bounds = Keys.SelectMany(key =>
+            new[] { key.Hash, key.Hash + 1, DigestGrid.rangeOf(DigestGrid.leafOf(key.Hash)).Lo }
+        )
+        .Concat([0UL, 1UL, 1UL << 63, ulong.MaxValue])
+        .Distinct()
+        .Order()
+        .ToArray();
+
+    /// <summary>A range between two bounds; the same one twice: everything from it on.</summary>
+    public static HashRange Between(int from, int to)
+    {
+        var (lo, hi) = (Math.Min(from, to), Math.Max(from, to));
+        return new HashRange(Bounds[lo], lo == hi ? 0 : Bounds[hi]);
+    }
+
     public static ShardId Shard(int i) => Shards[i % Shards.Length].Id;
 
     public static Key KeyAt(int i) => Keys[i % Keys.Length];
@@ -68,7 +84,7 @@ internal static class StoreUniverse
     /// <summary>What a key has at a version: always the same, and a tombstone at every third.</summary>
     public static Document DocumentAt(int key, int version)
     {
-        var at = new DocumentVersion(1 + (version / 4), 1 + (version % 4));
+        var at = VersionAt(version);
         var operation = new Guid(key, (short)version, 0, new byte[8]);
         if (version % 3 == 2)
         {
@@ -78,6 +94,18 @@ internal static class StoreUniverse
         var body = Encoding.UTF8.GetBytes($$"""{"v":"{{at}}","pad":"{{new string('x', 7 * version)}}"}""");
         return Document.Live(KeyAt(key), at, body, operation, (Origin)(version % 4));
     }
+
+    public static DocumentVersion VersionAt(int version) => new(1 + (version / 4), 1 + (version % 4));
+
+    /// <summary>The same version with another content, as a repair brings it.</summary>
+    public static Document HealedAt(int key, int version) =>
+        Document.Live(
+            KeyAt(key),
+            VersionAt(version),
+            Encoding.UTF8.GetBytes($$"""{"healed":{{version}}}"""),
+            new Guid(key, (short)version, 1, new byte[8]),
+            Origin.AntiEntropy
+        );
 
     public static Route RouteAt(int shard, int epoch) =>
         new(

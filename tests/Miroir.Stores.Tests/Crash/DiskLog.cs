@@ -97,6 +97,19 @@ internal sealed class DiskLog : IFileNames, IDisposable
         Unlinked(file);
     }
 
+    void IFileNames.Move(string from, string to)
+    {
+        SystemFileNames.Instance.Move(from, to);
+        lock (_lock)
+        {
+            if (!_files.Remove(Relative(from), out var file))
+                return;
+            _files[Relative(to)] = file;
+            _events.Add(new DiskEvent.Link(Relative(to), file));
+            _events.Add(new DiskEvent.Unlink(Relative(from)));
+        }
+    }
+
     void IFileNames.Sync(string directory)
     {
         // What is above the folder is not recorded.

@@ -68,6 +68,8 @@ internal static class NodeCheck
 
         if (status is null)
             return expected.MayBeGone ? null : "its store is lost";
+        if (status.Health != StoreHealth.Serving)
+            return $"its store is {status.Health}";
         if (!expected.MayBeThere)
             return "its store is there, and was dropped or never made";
         if (expected.Incarnation is { } incarnation && incarnation != status.Incarnation)
@@ -111,7 +113,31 @@ internal static class NodeCheck
                 return $"there are {what}";
         }
 
-        return null;
+        return WrongInDigests(database);
+    }
+
+    /// <summary>Each leaf's stored digest against the sum over its entries.</summary>
+    private static string? WrongInDigests(Database database)
+    {
+        var sums = new SortedDictionary<long, RangeDigest>();
+        using (var entries = database.Prepare("SELECT key, term, clock, deleted, digest FROM entries"))
+        {
+            while (entries.Step())
+            {
+                var leaf = DigestGrid.leafOf(Key.OfBytes(entries.Text(0)).Hash);
+                sums[leaf] = sums.GetValueOrDefault(leaf) + LeafTable.DigestOf(entries);
+            }
+        }
+
+        using var rows = database.Prepare("SELECT sum_a, sum_b, entries, leaf FROM leaf_digests");
+        while (rows.Step())
+        {
+            var leaf = rows.Int64(3);
+            if (!sums.Remove(leaf, out var sum) || !sum.Equals(LeafTable.DigestIn(rows)))
+                return $"the digest of leaf {leaf} is {LeafTable.DigestIn(rows)}, and its entries' is {sum}";
+        }
+
+        return sums.Count == 0 ? null : $"leaves {string.Join(' ', sums.Keys)} have entries and no digest";
     }
 
     private static string? Integrity(string file)

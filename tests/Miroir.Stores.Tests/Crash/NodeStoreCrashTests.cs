@@ -62,7 +62,7 @@ public sealed class NodeStoreCrashTests
     public async Task TheSuiteFindsNamesThatAreNotSynced()
     {
         var events = await Record(1, 6, Synchronous.Full, skipsNameSyncs: true);
-        Assert.That(FirstWrong(events, 0, 0, 1), Does.Contain("its store is lost"));
+        Assert.That(FirstWrong(events, 0, 0, 1), Does.Contain("its store is Quarantined"));
     }
 
     /// <summary>A disk that says that it synced, and did not.</summary>
