@@ -60,6 +60,12 @@ let explore arguments =
     reportSetUp ()
     foreground (program "Debug" explorer) arguments Map.empty
 
+/// Every fault, in every layer that is to find it.
+let mutants arguments =
+    build (Mutants.programs |> List.map (fun name -> "Debug", projectNamed name))
+    reportSetUp ()
+    Mutants.run arguments
+
 let publish () =
     let folder = at "publish"
 
@@ -131,6 +137,10 @@ let targets = [
         "explore"
         "search small worlds of the shipped machines exhaustively; [--large] [--mutants] [--config NAME] [--help]"
         explore
+    withArguments
+        "mutants"
+        "seed every fault of the test builds in turn, and show what finds it; [NAME...] [--json FILE]"
+        mutants
     withArguments "bench" "measure against SQLite and against a node alone, side by side" bench
     plain "check" "check the formatting of all files" check
     plain "format" "format all files" format

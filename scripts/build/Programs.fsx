@@ -50,8 +50,8 @@ let run program arguments variables =
 
 /// Runs a program quietly; its exit code and what it wrote. Not for programs that leave servers behind: those would
 /// keep the pipe open.
-let capture limit program arguments =
-    use running = start true program arguments Map.empty
+let captureWith variables limit program arguments =
+    use running = start true program arguments variables
     let text = StringBuilder()
 
     let keep (line: DataReceivedEventArgs) =
@@ -66,6 +66,9 @@ let capture limit program arguments =
     within limit program running
     running.WaitForExit()
     running.ExitCode, text.ToString()
+
+let capture limit program arguments =
+    captureWith Map.empty limit program arguments
 
 let dotnet what arguments =
     let code = run "dotnet" arguments Map.empty

@@ -1,7 +1,7 @@
 /// Runs the test programs and adds up what they say.
 module Tests
 
-#load "SetUp.fsx"
+#load "Mutants.fsx"
 
 open System
 open System.Diagnostics
@@ -126,6 +126,30 @@ let prove (project, what, arguments) =
         Details = text
     }
 
+/// The faults whose recorded killers are of these projects: each is one test, and fails when the fault lives.
+let replayKillers wanted =
+    let watch = Stopwatch.StartNew()
+    let verdicts = Mutants.replay (List.map nameOf wanted)
+    let killed, living = verdicts |> List.partition _.Killed
+
+    if not verdicts.IsEmpty then
+        printfn
+            "%-22s %d passed, %d failed: seeded faults that die as recorded (%.1f s)"
+            "Mutants"
+            killed.Length
+            living.Length
+            watch.Elapsed.TotalSeconds
+
+    for verdict in living do
+        printfn "  %s" (Mutants.tell verdict)
+
+    {
+        Passed = killed.Length
+        Failed = living.Length
+        Skipped = 0
+        Details = ""
+    }
+
 let hasTests (project: string) =
     (File.ReadAllText project).Contains "<EnableNUnitRunner>true"
 
@@ -194,6 +218,8 @@ let test arguments =
                 match wanted |> List.tryFind (fun project -> nameOf project = name) with
                 | Some project -> prove (project, what, arguments)
                 | None -> ()
+
+            replayKillers wanted
     ]
 
     let passed = outcomes |> List.sumBy _.Passed

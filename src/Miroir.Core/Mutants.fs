@@ -1,7 +1,7 @@
 namespace Miroir.Core
 
-/// Faults seeded into the protocol, to show that the proofs would find them. They exist only in the test build:
-/// elsewhere each is a constant false that the compiler removes.
+/// Faults seeded into the protocol, to show that the proofs would find them (docs/mutants.md). They exist only in the test
+/// build: elsewhere each is a constant false that the compilers remove.
 [<RequireQualifiedAccess>]
 module Mutants =
 
@@ -14,143 +14,159 @@ module Mutants =
         active <- Set.ofArray names
         isAnyActive <- names.Length > 0
 
-    let private isOn (name: string) = isAnyActive && active.Contains name
-
-    /// Shards switch without having been compared with their sources.
-    let deltaPassLeftOut () = isOn "delta-pass-left-out"
-
-    /// The delta pass begins without the Joint barrier.
-    let jointBarrierLeftOut () = isOn "joint-barrier-left-out"
-
-    /// Sources are deleted without the ended route's barrier on the targets.
-    let retiringBarrierLeftOut () = isOn "retiring-barrier-left-out"
-
-    /// A new writer begins without its barriers.
-    let writerBarrierLeftOut () = isOn "writer-barrier-left-out"
-
-    /// The writer of a new shard raises its own barrier alone, not those of the routes that ended in it.
-    let fenceLeftOut () = isOn "fence-left-out"
-
-    /// Barriers are taken for confirmed with one node too few.
-    let barrierOneTooFew () = isOn "barrier-one-too-few"
-
-    /// A new writer goes on in its predecessor's term.
-    let termNotRaised () = isOn "term-not-raised"
-
-    /// A shard that takes another over goes on in that one's term.
-    let termNotRaisedAtRetirement () = isOn "term-not-raised-at-retirement"
-
-    /// A read answers the highest version of a write quorum of replies, whoever else holds it.
-    let readNotConfirmed () = isOn "read-not-confirmed"
-
-    /// An update rests on what the read found alone, not on what was issued before it.
-    let baseRuleLeftOut () = isOn "base-rule-left-out"
-
-    /// What answered under an older epoch still counts under a newer one.
-    let answersCarriedAcrossEpochs () = isOn "answers-carried-across-epochs"
-
-    /// A late answer to a put under an older epoch counts.
-    let epochOfAnswersIgnored () = isOn "epoch-of-answers-ignored"
-
-    /// A read takes a refusal for its epoch for a node that failed.
-    let readDoesNotStartAgain () = isOn "read-does-not-start-again"
-
-    /// A greater version of a later term is taken for holding the put.
-    let supersededCountedAcrossTerms () = isOn "superseded-counted-across-terms"
-
-    /// An open put goes out again under a route of another term.
-    let putGoesOnInAnotherTerm () = isOn "put-goes-on-in-another-term"
-
-    /// A put whose term ended is run again without a look at what is there.
-    let inspectionLeftOut () = isOn "inspection-left-out"
-
-    /// Effects are known by what they are about: an answer to an earlier attempt is taken for a later one's.
-    let staleAttemptAccepted () = isOn "stale-attempt-accepted"
-
-    /// A store is dropped in whichever incarnation, whoever made it.
-    let cleanupOfAnyIncarnation () = isOn "cleanup-of-any-incarnation"
-
-    /// Nobody asks for the targets' incarnations before switching and retiring.
-    let incarnationsNotChecked () = isOn "incarnations-not-checked"
-
-    /// A migration is undone although a source has retired.
-    let abortAfterRetirement () = isOn "abort-after-retirement"
-
-    /// In Joint and Switched a write quorum of the owners is enough.
-    let jointAcknowledgedByOwners () = isOn "joint-acknowledged-by-owners"
-
-    /// The shard goes on when its barrier is not confirmed in time.
-    let drainTimeoutIgnored () = isOn "drain-timeout-ignored"
-
-    /// A migration may skip the delta pass with anti-entropy off, and retires its sources uncompared.
-    let skipDeltaGateLeftOut () = isOn "skip-delta-gate-left-out"
+    let isOn (name: string) = isAnyActive && active.Contains name
 #else
+    let inline isOn (_: string) = false
+#endif
+
+    // The cutover.
+
     /// Shards switch without having been compared with their sources.
-    let inline deltaPassLeftOut () = false
+    let inline deltaPassLeftOut () = isOn "delta-pass-left-out"
 
     /// The delta pass begins without the Joint barrier.
-    let inline jointBarrierLeftOut () = false
+    let inline jointBarrierLeftOut () = isOn "joint-barrier-left-out"
 
     /// Sources are deleted without the ended route's barrier on the targets.
-    let inline retiringBarrierLeftOut () = false
-
-    /// A new writer begins without its barriers.
-    let inline writerBarrierLeftOut () = false
-
-    /// The writer of a new shard raises its own barrier alone, not those of the routes that ended in it.
-    let inline fenceLeftOut () = false
+    let inline retiringBarrierLeftOut () = isOn "retiring-barrier-left-out"
 
     /// Barriers are taken for confirmed with one node too few.
-    let inline barrierOneTooFew () = false
-
-    /// A new writer goes on in its predecessor's term.
-    let inline termNotRaised () = false
+    let inline barrierOneTooFew () = isOn "barrier-one-too-few"
 
     /// A shard that takes another over goes on in that one's term.
-    let inline termNotRaisedAtRetirement () = false
-
-    /// A read answers the highest version of a write quorum of replies, whoever else holds it.
-    let inline readNotConfirmed () = false
-
-    /// An update rests on what the read found alone, not on what was issued before it.
-    let inline baseRuleLeftOut () = false
-
-    /// What answered under an older epoch still counts under a newer one.
-    let inline answersCarriedAcrossEpochs () = false
-
-    /// A late answer to a put under an older epoch counts.
-    let inline epochOfAnswersIgnored () = false
-
-    /// A read takes a refusal for its epoch for a node that failed.
-    let inline readDoesNotStartAgain () = false
-
-    /// A greater version of a later term is taken for holding the put.
-    let inline supersededCountedAcrossTerms () = false
-
-    /// An open put goes out again under a route of another term.
-    let inline putGoesOnInAnotherTerm () = false
-
-    /// A put whose term ended is run again without a look at what is there.
-    let inline inspectionLeftOut () = false
+    let inline termNotRaisedAtRetirement () = isOn "term-not-raised-at-retirement"
 
     /// Effects are known by what they are about: an answer to an earlier attempt is taken for a later one's.
-    let inline staleAttemptAccepted () = false
+    let inline staleAttemptAccepted () = isOn "stale-attempt-accepted"
 
     /// A store is dropped in whichever incarnation, whoever made it.
-    let inline cleanupOfAnyIncarnation () = false
+    let inline cleanupOfAnyIncarnation () = isOn "cleanup-of-any-incarnation"
 
     /// Nobody asks for the targets' incarnations before switching and retiring.
-    let inline incarnationsNotChecked () = false
+    let inline incarnationsNotChecked () = isOn "incarnations-not-checked"
 
     /// A migration is undone although a source has retired.
-    let inline abortAfterRetirement () = false
-
-    /// In Joint and Switched a write quorum of the owners is enough.
-    let inline jointAcknowledgedByOwners () = false
+    let inline abortAfterRetirement () = isOn "abort-after-retirement"
 
     /// The shard goes on when its barrier is not confirmed in time.
-    let inline drainTimeoutIgnored () = false
+    let inline drainTimeoutIgnored () = isOn "drain-timeout-ignored"
 
     /// A migration may skip the delta pass with anti-entropy off, and retires its sources uncompared.
-    let inline skipDeltaGateLeftOut () = false
-#endif
+    let inline skipDeltaGateLeftOut () = isOn "skip-delta-gate-left-out"
+
+    /// The delta pass is made under Copying, before the Joint barrier is raised.
+    let inline finalReadBeforeTheBarrier () = isOn "final-read-before-the-barrier"
+
+    /// Switched is published as soon as Joint is: no barrier, no pass.
+    let inline activatedBeforeTheDrain () = isOn "activated-before-the-drain"
+
+    /// A route is taken for published as soon as its compare-and-set is sent.
+    let inline publishNotAwaited () = isOn "publish-not-awaited"
+
+    // Writes, reads, and who may write.
+
+    /// A new writer begins without its barriers.
+    let inline writerBarrierLeftOut () = isOn "writer-barrier-left-out"
+
+    /// The writer of a new shard raises its own barrier alone, not those of the routes that ended in it.
+    let inline fenceLeftOut () = isOn "fence-left-out"
+
+    /// A new writer goes on in its predecessor's term.
+    let inline termNotRaised () = isOn "term-not-raised"
+
+    /// A read answers the highest version of a write quorum of replies, whoever else holds it.
+    let inline readNotConfirmed () = isOn "read-not-confirmed"
+
+    /// An update rests on what the read found alone, not on what was issued before it.
+    let inline baseRuleLeftOut () = isOn "base-rule-left-out"
+
+    /// What answered under an older epoch still counts under a newer one.
+    let inline answersCarriedAcrossEpochs () = isOn "answers-carried-across-epochs"
+
+    /// A late answer to a put under an older epoch counts.
+    let inline epochOfAnswersIgnored () = isOn "epoch-of-answers-ignored"
+
+    /// A read takes a refusal for its epoch for a node that failed.
+    let inline readDoesNotStartAgain () = isOn "read-does-not-start-again"
+
+    /// A greater version of a later term is taken for holding the put.
+    let inline supersededCountedAcrossTerms () = isOn "superseded-counted-across-terms"
+
+    /// An open put goes out again under a route of another term.
+    let inline putGoesOnInAnotherTerm () = isOn "put-goes-on-in-another-term"
+
+    /// A put whose term ended is run again without a look at what is there.
+    let inline inspectionLeftOut () = isOn "inspection-left-out"
+
+    /// In Joint and Switched a write quorum of the owners is enough.
+    let inline jointAcknowledgedByOwners () = isOn "joint-acknowledged-by-owners"
+
+    /// The writer answers a read with what it found, whether a write quorum holds it or not.
+    let inline writerDoesNotPutBack () = isOn "writer-does-not-put-back"
+
+    // The coordinator.
+
+    /// A commit of the metadata whose outcome is not known is taken for one that failed.
+    let inline unknownCommitTakenForFailure () = isOn "unknown-commit-taken-for-failure"
+
+    /// Writes of the metadata do not compare the leader.
+    let inline leaderTermNotChecked () = isOn "leader-term-not-checked"
+
+    /// Writes of the metadata compare nothing of what they write over.
+    let inline keyRevisionsNotChecked () = isOn "key-revisions-not-checked"
+
+    /// Effects are performed before their cause is in the journal.
+    let inline journalAfterPerforming () = isOn "journal-after-performing"
+
+    // Copies and delta passes.
+
+    /// Copies leave tombstones out.
+    let inline tombstonesLeftOutOfCopy () = isOn "tombstones-left-out-of-copy"
+
+    /// Delta passes leave tombstones out.
+    let inline tombstonesLeftOutOfDelta () = isOn "tombstones-left-out-of-delta"
+
+    /// A copy says that it is behind documents that are not put yet.
+    let inline positionBeforeData () = isOn "position-before-data"
+
+    // Stores.
+
+    /// Puts are admitted below the barrier.
+    let inline epochCheckLeftOut () = isOn "epoch-check-left-out"
+
+    /// A put's epoch is compared before it waits for its transaction, and not inside.
+    let inline epochCheckBeforeTheTransaction () =
+        isOn "epoch-check-before-the-transaction"
+
+    /// Reads and scans are admitted below the barrier.
+    let inline readsBelowTheBarrier () = isOn "reads-below-the-barrier"
+
+    /// Stores are dropped under whichever epoch.
+    let inline dropsCarryNoEpoch () = isOn "drops-carry-no-epoch"
+
+    /// Requests under a newer epoch do not raise the barrier: only raisings do.
+    let inline raisingLeftOut () = isOn "raising-left-out"
+
+    /// Barriers are forgotten at a restart.
+    let inline barrierNotDurable () = isOn "barrier-not-durable"
+
+    /// A dropped store takes its barrier along.
+    let inline barrierForgottenAtDrop () = isOn "barrier-forgotten-at-drop"
+
+    /// A put replaces what is there whatever its version.
+    let inline olderOverwrites () = isOn "older-overwrites"
+
+    /// A store that is made again is the incarnation that it was.
+    let inline incarnationKept () = isOn "incarnation-kept"
+
+    /// A node without the store answers that the document is absent.
+    let inline notServingAnswersAbsent () = isOn "not-serving-answers-absent"
+
+    /// Making a store that is there empties it.
+    let inline makeWipes () = isOn "make-wipes"
+
+    /// Commits are answered before they are on the disk.
+    let inline syncLeftOut () = isOn "sync-left-out"
+
+    /// Puts are answered before their transaction commits.
+    let inline answeredBeforeCommit () = isOn "answered-before-commit"

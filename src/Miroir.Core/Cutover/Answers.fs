@@ -219,7 +219,8 @@ module internal Answers =
                     Reason = $"source {node}: {why}"
             })
 
-            d.SetStep i Draining
+            if not (Mutants.finalReadBeforeTheBarrier () && (d.Move i).Step < Joining) then
+                d.SetStep i Draining
         | ReconcileAnswered ReconcileNotServing ->
             storeLost d i replica
             d.Fail i replica Passing "the target has no such store"
@@ -293,16 +294,6 @@ module internal Answers =
         | Filling -> noteProgress d i replica p
         | _ -> ()
 
-    let private apply (d: Draft) (pending: PendingPublish) =
-        for change in pending.Changes do
-            d.State <- {
-                d.State with
-                    Routes =
-                        match change.Route with
-                        | Some route -> d.State.Routes.Add(change.Shard, route)
-                        | None -> d.State.Routes.Remove change.Shard
-            }
-
     let publish (d: Draft) (sequence: int64) (answer: Answer) =
         match d.State.Publishing |> Map.tryFind sequence with
         | None -> ()
@@ -327,13 +318,13 @@ module internal Answers =
                 && Array.forall2 fits pending.Changes found
 
             match answer with
-            | Published -> apply d pending
+            | Published -> d.Apply pending.Changes
             | Inspected found when found |> isFound (fun c f -> c.Route = f) ->
                 if Option.isSome pending.Layout then
                     // The routes are as wanted; publishing again makes sure of the index's record.
                     await (Publish(pending.Changes, pending.Layout))
                 else
-                    apply d pending
+                    d.Apply pending.Changes
             | Inspected found when
                 found
                 |> isFound (fun c f ->

@@ -92,6 +92,17 @@ type internal Draft(initial: State) =
         state.Publishing
         |> Map.exists (fun _ p -> p.Changes |> Array.exists (fun c -> c.Shard = shard))
 
+    /// What is published is known to be.
+    member _.Apply(changes: RouteChange[]) =
+        for change in changes do
+            state <- {
+                state with
+                    Routes =
+                        match change.Route with
+                        | Some route -> state.Routes.Add(change.Shard, route)
+                        | None -> state.Routes.Remove change.Shard
+            }
+
     /// Publishes, unless a publish of one of these shards is still awaited. True: it is under way.
     member this.Publish (changes: RouteChange[]) (layout: LayoutChange option) : bool =
         if changes |> Array.exists (fun c -> this.IsPublishing c.Shard) then
@@ -103,6 +114,9 @@ type internal Draft(initial: State) =
                 state with
                     Publishing = state.Publishing.Add(sequence, { Changes = changes; Layout = layout })
             }
+
+            if Mutants.publishNotAwaited () then
+                this.Apply changes
 
             true
 

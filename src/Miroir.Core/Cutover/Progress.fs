@@ -47,7 +47,9 @@ module internal Progress =
             && not m.Held
             && Proof.joining d < d.State.Limits.MaxJoint
             ->
-            if d.PublishNext i (fun r -> { r with Stage = Joint }) then
+            if Mutants.finalReadBeforeTheBarrier () && not (Proof.enough d m Passing) then
+                Proof.passEarly d i
+            elif d.PublishNext i (fun r -> { r with Stage = Joint }) then
                 d.ChangeMove i (fun m -> {
                     m with
                         JointEpoch = (d.SourceRoute i).Epoch + 1L
@@ -55,6 +57,12 @@ module internal Progress =
                 })
 
                 d.SetStep i Joining
+        | Joining when
+            stage = Some Joint
+            && Mutants.activatedBeforeTheDrain ()
+            && Move.takers m |> Array.forall (fun taker -> taker.Incarnation <> Guid.Empty)
+            ->
+            Proof.activateUndrained d i
         | Joining when stage = Some Joint -> d.SetStep i Draining
         | Draining -> Proof.draining d i
         | DeltaPass -> Proof.deltaPass d i

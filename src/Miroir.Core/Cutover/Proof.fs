@@ -211,12 +211,18 @@ module internal Proof =
     let private switch (d: Draft) i : bool =
         d.PublishNext i (fun route -> { route with Stage = Stage.Switched })
 
-    let private compare (d: Draft) i =
+    /// The delta passes of a move go out, where they are not out yet.
+    let private pass (d: Draft) i =
         let route = d.SourceRoute i
 
         let sources =
             match confirmedOwners (d.Move i) with
-            | [||] when Mutants.drainTimeoutIgnored () || Mutants.barrierOneTooFew () -> (d.Move i).Owners
+            | [||] when
+                Mutants.drainTimeoutIgnored ()
+                || Mutants.barrierOneTooFew ()
+                || Mutants.finalReadBeforeTheBarrier ()
+                ->
+                (d.Move i).Owners
             | confirmed -> confirmed
 
         Filling.eachTaker (d.Move i) (fun target taker ->
@@ -248,6 +254,15 @@ module internal Proof =
                         }
                     )))
 
+    /// What a fault makes of it: the passes of a move that is not in Joint yet.
+    let passEarly (d: Draft) i =
+        if Move.takers (d.Move i) |> Array.forall (fun m -> m.Is(Filling, Done)) then
+            pass d i
+        else
+            d.SetStep i Copying
+
+    let private compare (d: Draft) i =
+        pass d i
         let move = d.Move i
 
         if enough d move Passing then
@@ -328,6 +343,20 @@ module internal Proof =
                 })
             move.Targets
             holders
+
+    /// What a fault makes of it: Switched with the makings' word for it that anything was compared.
+    let activateUndrained (d: Draft) i =
+        if switch d i then
+            for m in Move.takers (d.Move i) do
+                d.ChangeMove i (Move.mapMember m.Replica (fun m -> { m with Pass = Some emptyPass }))
+                d.Succeed i m.Replica Passing
+
+            d.ChangeMove i (fun m -> {
+                m with
+                    Certificates = certificates m m.Takers
+            })
+
+            d.SetStep i Activating
 
     let proving (d: Draft) i =
         match check d i with

@@ -171,8 +171,11 @@ public sealed class Catalog
 
     private async Task<CommitOutcome> CommitOnceAsync(IReadOnlyList<CatalogWrite> writes, CancellationToken cancel)
     {
-        List<MetadataGuard> guards = [new(CatalogKeys.Leader, RevisionOf(CatalogKeys.Leader))];
-        guards.AddRange(writes.Select(w => new MetadataGuard(w.Key, RevisionOf(w.Key))));
+        List<MetadataGuard> guards = [];
+        if (!Mutants.leaderTermNotChecked())
+            guards.Add(new(CatalogKeys.Leader, RevisionOf(CatalogKeys.Leader)));
+        if (!Mutants.keyRevisionsNotChecked())
+            guards.AddRange(writes.Select(w => new MetadataGuard(w.Key, RevisionOf(w.Key))));
         var result = await _store.Commit(guards, [.. writes.Select(w => new MetadataWrite(w.Key, w.Value))], cancel);
 
         switch (result)
@@ -180,6 +183,8 @@ public sealed class Catalog
             case MetadataResult.Committed committed:
                 Adopt(writes, committed.Revision);
                 return CommitOutcome.Committed;
+            case MetadataResult.MetadataUnknown when Mutants.unknownCommitTakenForFailure():
+                return CommitOutcome.NotCommitted;
             case MetadataResult.MetadataUnknown:
                 return await InspectAsync(writes, cancel);
             default:

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Threading.Channels;
+using Miroir.Core;
 using Miroir.Core.Cutover;
 using Miroir.Ports;
 
@@ -151,6 +152,9 @@ internal sealed class MigrationRunner
         if (journal.Count == 0)
             return true;
 
+        if (Mutants.journalAfterPerforming())
+            Begin(effects);
+
         // Journal first, perform second: what was performed can always be explained, and done again.
         var outcome = await _catalog.CommitAsync(journal, _stop.Token);
         if (outcome != CommitOutcome.Committed)
@@ -167,9 +171,15 @@ internal sealed class MigrationRunner
             _log($"migration {Id}: {after}");
         foreach (var reply in taken)
             reply.TrySetResult(null);
+        if (!Mutants.journalAfterPerforming())
+            Begin(effects);
+        return true;
+    }
+
+    private void Begin(List<Effect> effects)
+    {
         foreach (var effect in effects)
             Begin(effect);
-        return true;
     }
 
     private void Begin(Effect effect)

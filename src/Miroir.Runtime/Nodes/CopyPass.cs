@@ -38,6 +38,17 @@ internal static class CopyPass
                     previous = documents[i].Key;
                 }
 
+                if (Mutants.tombstonesLeftOutOfCopy())
+                {
+                    documents = [.. documents.Where(document => !document.IsTombstone)];
+                }
+
+                if (Mutants.positionBeforeData() && previous is not null)
+                {
+                    tally.Advance(previous);
+                    tally.Publish();
+                }
+
                 under.Enqueue((page, target.Put(documents)));
                 if (under.Count == 2)
                 {

@@ -87,7 +87,7 @@ internal sealed class DeltaPass(
             log($"delta pass: \"{key.Key}\" has different content at {key.Best.Version}: anti-entropy must heal it");
         }
 
-        if (divergence.IsLacking)
+        if (divergence.IsLacking && !(Mutants.tombstonesLeftOutOfDelta() && key.Best.IsTombstone))
         {
             lacking.Add(key);
         }

@@ -46,7 +46,11 @@ internal sealed class WritePipeline(RouterContext context, ShardWriters writers,
         {
             while (await writer.ReadAsync(key, deadline) is { } finding)
             {
-                if (finding.IsConfirmed || await PutBackAsync(writer, finding.Document, deadline))
+                if (
+                    finding.IsConfirmed
+                    || Mutants.writerDoesNotPutBack()
+                    || await PutBackAsync(writer, finding.Document, deadline)
+                )
                 {
                     return finding.Document is { IsTombstone: false } document
                         ? ReadOutcome.NewValue(document)

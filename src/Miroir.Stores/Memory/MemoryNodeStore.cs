@@ -17,7 +17,7 @@ public sealed class MemoryNodeStore(IEntropy entropy, MemoryDisk? disk = null) :
     private volatile bool isDisposed;
 
     /// <summary>What a store opened after this one starts from.</summary>
-    public MemoryDisk Disk { get; } = disk ?? new MemoryDisk();
+    public MemoryDisk Disk { get; } = Mutants.barrierNotDurable() ? WithoutBarriers(disk) : disk ?? new MemoryDisk();
 
     public Task<PutReply[]> Put(IReadOnlyList<PutCommand> commands, CancellationToken cancel) =>
         Each(commands, cancel, Put);
@@ -134,7 +134,7 @@ public sealed class MemoryNodeStore(IEntropy entropy, MemoryDisk? disk = null) :
 
     private PutReply Put(PutCommand command)
     {
-        if (!Admits(command.Stamp, out var barrier))
+        if (!Admits(command.Stamp, out var barrier) && !Mutants.epochCheckLeftOut())
         {
             return PutReply.NewStaleEpoch(barrier.Epoch, Told(barrier));
         }
@@ -152,14 +152,14 @@ public sealed class MemoryNodeStore(IEntropy entropy, MemoryDisk? disk = null) :
 
     private ReadReply Read(ReadCommand command)
     {
-        if (!Admits(command.Stamp, out var barrier))
+        if (!Admits(command.Stamp, out var barrier) && !Mutants.readsBelowTheBarrier())
         {
             return ReadReply.NewReadStaleEpoch(barrier.Epoch, Told(barrier));
         }
 
         if (!Serves(command.Store, out var shard))
         {
-            return ReadReply.ReadNotServing;
+            return Mutants.notServingAnswersAbsent() ? ReadReply.Absent : ReadReply.ReadNotServing;
         }
 
         if (!shard.Range.Contains(command.Key))
@@ -177,7 +177,7 @@ public sealed class MemoryNodeStore(IEntropy entropy, MemoryDisk? disk = null) :
 
     private BarrierReply Raise(BarrierCommand command)
     {
-        if (!Admits(command.Stamp, out var barrier))
+        if (!Admits(command.Stamp, out var barrier, isRaise: true))
         {
             return BarrierReply.NewBarrierAbove(barrier.Epoch);
         }
@@ -199,6 +199,11 @@ public sealed class MemoryNodeStore(IEntropy entropy, MemoryDisk? disk = null) :
             return MakeReply.NewMakeStaleEpoch(barrier.Epoch);
         }
 
+        if (Mutants.makeWipes())
+        {
+            Disk.Shards.Remove(command.Store);
+        }
+
         if (!Disk.Shards.TryGetValue(command.Store, out var shard))
         {
             shard = new MemoryShard(
@@ -206,7 +211,7 @@ public sealed class MemoryNodeStore(IEntropy entropy, MemoryDisk? disk = null) :
                 command.Range,
                 command.Migration,
                 command.Attempt,
-                entropy.NewGuid()
+                Mutants.incarnationKept() ? new Guid(command.Store.Shard, 0, 1, new byte[8]) : entropy.NewGuid()
             );
             Disk.Shards.Add(command.Store, shard);
         }
@@ -223,7 +228,7 @@ public sealed class MemoryNodeStore(IEntropy entropy, MemoryDisk? disk = null) :
 
     private DropReply Drop(DropCommand command)
     {
-        if (!Admits(command.Stamp, out var barrier))
+        if (!Admits(command.Stamp, out var barrier) && !Mutants.dropsCarryNoEpoch())
         {
             return DropReply.NewDropStaleEpoch(barrier.Epoch);
         }
@@ -242,6 +247,11 @@ public sealed class MemoryNodeStore(IEntropy entropy, MemoryDisk? disk = null) :
         }
 
         Disk.Shards.Remove(command.Store);
+        if (Mutants.barrierForgottenAtDrop())
+        {
+            Disk.Barriers.Remove(command.Store);
+        }
+
         return DropReply.Dropped;
     }
 
@@ -257,12 +267,19 @@ public sealed class MemoryNodeStore(IEntropy entropy, MemoryDisk? disk = null) :
             );
         }
 
-        if (!Admits(command.Stamp, out var barrier))
+        if (!Admits(command.Stamp, out var barrier) && !Mutants.readsBelowTheBarrier())
         {
             return ScanReply.NewScanStaleEpoch(barrier.Epoch, Told(barrier));
         }
 
-        return Serves(command.Store, out var shard) ? PageOf(shard, command) : ScanReply.ScanNotServing;
+        if (Serves(command.Store, out var shard))
+        {
+            return PageOf(shard, command);
+        }
+
+        return Mutants.notServingAnswersAbsent()
+            ? ScanReply.NewPage(new ScanPage([], [], true))
+            : ScanReply.ScanNotServing;
     }
 
     private static ScanReply PageOf(MemoryShard shard, ScanCommand command)
@@ -361,7 +378,7 @@ public sealed class MemoryNodeStore(IEntropy entropy, MemoryDisk? disk = null) :
         Disk.Shards.TryGetValue(store, out shard) && !shard.IsFilling;
 
     /// <summary>Compares a request with the barrier of the route it follows; a newer one first raises it.</summary>
-    private bool Admits(RouteStamp stamp, out MemoryBarrier barrier)
+    private bool Admits(RouteStamp stamp, out MemoryBarrier barrier, bool isRaise = false)
     {
         Disk.Barriers.TryGetValue(stamp.Shard, out barrier);
         if (stamp.Epoch < barrier.Epoch)
@@ -369,13 +386,20 @@ public sealed class MemoryNodeStore(IEntropy entropy, MemoryDisk? disk = null) :
             return false;
         }
 
-        if (stamp.Epoch > barrier.Epoch)
+        if (stamp.Epoch > barrier.Epoch && (isRaise || !Mutants.raisingLeftOut()))
         {
             barrier = barrier with { Epoch = stamp.Epoch };
             Disk.Barriers[stamp.Shard] = barrier;
         }
 
         return true;
+    }
+
+    /// <summary>Only a fault does this.</summary>
+    private static MemoryDisk WithoutBarriers(MemoryDisk? disk)
+    {
+        disk?.Barriers.Clear();
+        return disk ?? new MemoryDisk();
     }
 
     private static FSharpOption<Route> Told(MemoryBarrier barrier) =>

@@ -144,7 +144,7 @@ internal sealed class MemoryShard(
         }
 
         var stored = slot.Document!;
-        if (document.Version.CompareTo(stored.Version) <= 0)
+        if (document.Version.CompareTo(stored.Version) <= 0 && !Mutants.olderOverwrites())
         {
             return PutReply.NewSuperseded(stored.Version);
         }

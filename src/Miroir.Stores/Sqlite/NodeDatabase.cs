@@ -94,6 +94,13 @@ internal static class NodeDatabase
         (told is null ? upsert.BindNull(6) : upsert.BindText(6, Codec.routeToBytes(told))).Execute();
     }
 
+    /// <summary>Only a fault does this.</summary>
+    public static void Forget(Database database, ShardId shard)
+    {
+        using var delete = database.Prepare("DELETE FROM barriers WHERE idx = ?1 AND generation = ?2 AND shard = ?3");
+        Bind(delete, shard).Execute();
+    }
+
     public static List<(StoreRegistration Store, StoreState State)> Stores(Database database)
     {
         using var rows = database.Prepare(

@@ -28,7 +28,7 @@ internal sealed partial class NodeRegistry : IDisposable
         Files = new ShardFiles(options);
         var database = NodeDatabase.Open(
             Path.Combine(directory, "node.db"),
-            new() { Synchronous = options.Synchronous, Vfs = options.Vfs },
+            new() { Synchronous = Mutants.syncLeftOut() ? Synchronous.Normal : options.Synchronous, Vfs = options.Vfs },
             newGuid
         );
         try
@@ -65,7 +65,7 @@ internal sealed partial class NodeRegistry : IDisposable
         return OnCommit<object?, bool>(
             database =>
             {
-                foreach (var (stamp, told) in news)
+                foreach (var (stamp, told) in Mutants.barrierNotDurable() ? [] : news)
                     NodeDatabase.Raise(database, stamp, told);
                 return null;
             },
@@ -82,7 +82,7 @@ internal sealed partial class NodeRegistry : IDisposable
     public async ValueTask<bool> Admit(RouteStamp stamp)
     {
         var barrier = Barrier(stamp.Shard);
-        if (stamp.Epoch > barrier.Epoch)
+        if (stamp.Epoch > barrier.Epoch && !Mutants.raisingLeftOut())
             await Raise([(stamp, null)]).ConfigureAwait(false);
         return stamp.Epoch >= barrier.Epoch;
     }
@@ -96,6 +96,8 @@ internal sealed partial class NodeRegistry : IDisposable
         {
             if (!await Admit(command.Stamp).ConfigureAwait(false))
                 return Stale(command);
+            if (Mutants.makeWipes() && Files.TryGet(command.Store, out var wiped))
+                await Remove(wiped).ConfigureAwait(false);
             if (!Files.TryGet(command.Store, out var known))
                 return await MakeNew(command, StoreHealth.Serving).ConfigureAwait(false);
             if (known.Health == StoreHealth.Quarantined)
@@ -115,8 +117,9 @@ internal sealed partial class NodeRegistry : IDisposable
         await _lifecycle.WaitAsync(cancel).ConfigureAwait(false);
         try
         {
-            if (!await Admit(command.Stamp).ConfigureAwait(false))
-                return DropReply.NewDropStaleEpoch(Barrier(command.Stamp.Shard).Epoch);
+            var stamp = Mutants.dropsCarryNoEpoch() ? NoEpoch(command.Stamp) : command.Stamp;
+            if (!await Admit(stamp).ConfigureAwait(false))
+                return DropReply.NewDropStaleEpoch(Barrier(stamp.Shard).Epoch);
             if (!Files.TryGet(command.Store, out var file))
                 return DropReply.AlreadyGone;
             var store = file.Registration;
@@ -125,9 +128,11 @@ internal sealed partial class NodeRegistry : IDisposable
                 && (command.Migration == 0 || command.Migration == store.Migration);
             if (!isTheSame)
                 return DropReply.NotTheSame;
-            if (!await MoveOn(command.Stamp, store, StoreState.Dropping).ConfigureAwait(false))
-                return DropReply.NewDropStaleEpoch(Barrier(command.Stamp.Shard).Epoch);
+            if (!await MoveOn(stamp, store, StoreState.Dropping).ConfigureAwait(false))
+                return DropReply.NewDropStaleEpoch(Barrier(stamp.Shard).Epoch);
             await Remove(file).ConfigureAwait(false);
+            if (Mutants.barrierForgottenAtDrop())
+                await Forget(command.Store).ConfigureAwait(false);
             return DropReply.Dropped;
         }
         catch (Exception e) when (e is (IOException or SqliteException) and not UncertainCommitException)
@@ -155,7 +160,7 @@ internal sealed partial class NodeRegistry : IDisposable
         var store = new StoreRegistration(
             command.Store,
             command.Range,
-            _newGuid(),
+            Mutants.incarnationKept() ? new Guid(command.Store.Shard, 0, 1, new byte[8]) : _newGuid(),
             command.Migration,
             command.Attempt,
             command.Stamp.Epoch
@@ -199,6 +204,20 @@ internal sealed partial class NodeRegistry : IDisposable
             )
             .ConfigureAwait(false);
     }
+
+    /// <summary>What faults make of a drop's stamp: one that is always admitted.</summary>
+    private RouteStamp NoEpoch(RouteStamp stamp) => new(stamp.Shard, Math.Max(stamp.Epoch, Barrier(stamp.Shard).Epoch));
+
+    /// <summary>What faults make of the barrier of a shard that is dropped.</summary>
+    private Task<bool> Forget(ShardId shard) =>
+        OnCommit<object?, bool>(
+            database =>
+            {
+                NodeDatabase.Forget(database, shard);
+                return null;
+            },
+            _ => _barriers.Forget(shard)
+        );
 
     /// <summary>
     /// Registers the store's new state, durably. False, and nothing done: the barrier is above the request. Raises happen

@@ -13,4 +13,7 @@ internal sealed class RouteBarriers
         _byShard.TryGetValue(shard, out var barrier)
             ? barrier
             : _byShard.GetOrAdd(shard, id => new RouteBarrier(id, Interlocked.Increment(ref _order)));
+
+    /// <summary>Only a fault does this.</summary>
+    public bool Forget(ShardId shard) => _byShard.TryRemove(shard, out _);
 }

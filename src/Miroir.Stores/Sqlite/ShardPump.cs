@@ -19,6 +19,7 @@ internal sealed class ShardPump(ShardFile file, ShardFiles files, WorkerThreads 
     private int _queuedPuts;
     private long _queuedBytes;
     private bool _isScheduled;
+    private bool _isAnswered;
 
     /// <summary>False: too much waits; the job was answered.</summary>
     public bool TryEnqueue(PutJob job)
@@ -147,11 +148,8 @@ internal sealed class ShardPump(ShardFile file, ShardFiles files, WorkerThreads 
                 ReplyAll(PutReply.NotServing);
             }
 
-            foreach (var (job, _, to) in _group)
-            {
-                if (to == job.Items.Count)
-                    job.Call.JobDone();
-            }
+            if (!_isAnswered)
+                Answer();
         }
         catch (Exception e)
         {
@@ -160,6 +158,7 @@ internal sealed class ShardPump(ShardFile file, ShardFiles files, WorkerThreads 
         }
 
         _group.Clear();
+        _isAnswered = false;
     }
 
     private void Gather()
@@ -213,6 +212,9 @@ internal sealed class ShardPump(ShardFile file, ShardFiles files, WorkerThreads 
             for (var i = from; i < to; i++)
                 job.Call.Reply(job.Items[i].Position, Put(writer, job.Items[i]));
         }
+
+        if (Mutants.answeredBeforeCommit())
+            Answer();
     }
 
     /// <summary>
@@ -272,12 +274,24 @@ internal sealed class ShardPump(ShardFile file, ShardFiles files, WorkerThreads 
 
     private PutReply Put(ShardWriter writer, in PutJob.Item item)
     {
-        if (item.Command.Stamp.Epoch < item.Barrier.Epoch)
+        var isStale = item.Command.Stamp.Epoch < item.Barrier.Epoch;
+        if (isStale && !Mutants.epochCheckLeftOut() && !Mutants.epochCheckBeforeTheTransaction())
             return PutReply.NewStaleEpoch(item.Barrier.Epoch, item.Barrier.ToldOption);
         var document = item.Command.Document;
         return file.Registration.Range.Contains(document.Key)
             ? writer.Put(document)
             : PutReply.NewRefused(Refusals.WrongShard(document.Key, file.Registration.Store, file.Registration.Range));
+    }
+
+    /// <summary>Tells the calls of which this group was the last part.</summary>
+    private void Answer()
+    {
+        _isAnswered = true;
+        foreach (var (job, _, to) in _group)
+        {
+            if (to == job.Items.Count)
+                job.Call.JobDone();
+        }
     }
 
     private void Refuse(Exception cause)

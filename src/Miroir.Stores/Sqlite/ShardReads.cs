@@ -28,12 +28,13 @@ internal static class ShardReads
     public static ScanReply Scan(ShardFiles files, ScanCommand command, RouteBarrier barrier)
     {
         ScanReply StaleOr(ScanReply other) =>
-            command.Stamp.Epoch < barrier.Epoch
-                ? ScanReply.NewScanStaleEpoch(barrier.Epoch, barrier.ToldOption)
-                : other;
+            IsStale(command.Stamp, barrier) ? ScanReply.NewScanStaleEpoch(barrier.Epoch, barrier.ToldOption) : other;
 
+        var missing = Mutants.notServingAnswersAbsent()
+            ? ScanReply.NewPage(new ScanPage([], [], true))
+            : ScanReply.ScanNotServing;
         if (!files.TryServing(command.Store, out var file))
-            return StaleOr(ScanReply.ScanNotServing);
+            return StaleOr(missing);
         return On(
                 files,
                 file,
@@ -42,7 +43,7 @@ internal static class ShardReads
                     barrier.EnterShared();
                     try
                     {
-                        return command.Stamp.Epoch < barrier.Epoch
+                        return IsStale(command.Stamp, barrier)
                             ? ScanReply.NewScanStaleEpoch(barrier.Epoch, barrier.ToldOption)
                             : ScanReply.NewPage(reader.Page(command));
                     }
@@ -52,7 +53,7 @@ internal static class ShardReads
                     }
                 },
                 refusal => StaleOr(ScanReply.NewScanRefused(refusal))
-            ) ?? StaleOr(ScanReply.ScanNotServing);
+            ) ?? StaleOr(missing);
     }
 
     /// <summary>Past the barrier: nobody but the one who fills the store asks.</summary>
@@ -170,7 +171,7 @@ internal static class ShardReads
     {
         if (!files.TryServing(store, out var file) || !files.TryEnter(file))
         {
-            FillIn(_ => ReadReply.ReadNotServing);
+            FillIn(_ => Mutants.notServingAnswersAbsent() ? ReadReply.Absent : ReadReply.ReadNotServing);
             return;
         }
 
@@ -215,13 +216,15 @@ internal static class ShardReads
             foreach (var position in positions)
             {
                 var barrier = barriers[position];
-                replies[position] =
-                    commands[position].Stamp.Epoch < barrier.Epoch
-                        ? ReadReply.NewReadStaleEpoch(barrier.Epoch, barrier.ToldOption)
-                        : reply(position);
+                replies[position] = IsStale(commands[position].Stamp, barrier)
+                    ? ReadReply.NewReadStaleEpoch(barrier.Epoch, barrier.ToldOption)
+                    : reply(position);
             }
         }
     }
+
+    private static bool IsStale(RouteStamp stamp, RouteBarrier barrier) =>
+        stamp.Epoch < barrier.Epoch && !Mutants.readsBelowTheBarrier();
 
     private static ReadReply Find(ShardReader reader, StoreRegistration store, Key key)
     {

@@ -251,7 +251,7 @@ internal sealed class ShardWriter : IDisposable
             ?? throw new DamagedFileException(
                 $"'{_database.File}' has and has not an entry of key \"{document.Key}\"."
             );
-        if (document.Version.CompareTo(stored.Version) <= 0)
+        if (document.Version.CompareTo(stored.Version) <= 0 && !Mutants.olderOverwrites())
             return PutReply.NewSuperseded(stored.Version);
         Replace(stored, document);
         return stored.IsTombstone ? AppliedOverNothing : AppliedOverLive;

@@ -58,7 +58,10 @@ public sealed class SqliteMetadataStore : IMetadataStore
     internal static SqliteMetadataStore Open(string file, DatabaseOptions options, IFileNames names)
     {
         var path = Path.GetFullPath(file);
-        var database = Database.Open(path, options);
+        var database = Database.Open(
+            path,
+            Mutants.syncLeftOut() ? options with { Synchronous = Synchronous.Normal } : options
+        );
         try
         {
             database.MakeLogDurable();

@@ -77,7 +77,7 @@ public sealed record SqliteNodeStoreOptions
         new()
         {
             Access = access,
-            Synchronous = Synchronous,
+            Synchronous = Core.Mutants.syncLeftOut() ? Synchronous.Normal : Synchronous,
             MaxPageCount = MaxPageCount,
             CacheKiB = cacheKiB,
             WalAutoCheckpointPages = WalAutoCheckpointPages,

@@ -10,12 +10,15 @@ internal static class Mutant
         false;
 #endif
 
-    /// <summary>On until it is disposed of; "" for none. It is one for the process: for all that run meanwhile.</summary>
+    /// <summary>
+    /// On until it is disposed of; "" for none, several joined by plus signs. It is one for the process: for all that run
+    /// meanwhile.
+    /// </summary>
     public static IDisposable Activate(string name)
     {
         if (name != "")
         {
-            Set([name]);
+            Set(name.Split('+'));
         }
         return new Off(name != "");
     }

@@ -120,7 +120,7 @@ public static class SimulateCommand
             options.From,
             options.Seeds!.Value,
             options.Workers,
-            () => watch.Elapsed.TotalSeconds >= options.Seconds,
+            () => watch.Elapsed.TotalSeconds >= options.Seconds || (options.EndsAtFirst && totals.WrongSeeds.Count > 0),
             static seed => SeedRun.Run(seed, false),
             result =>
             {

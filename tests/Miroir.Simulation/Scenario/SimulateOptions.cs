@@ -14,7 +14,8 @@ public sealed record SimulateOptions
                simulate --loss-table [--seeds N]              what is missed with and without anti-entropy and delta pass
         also:  --workers W   threads, each with runs of its own
                --json FILE   what was found, for other programs
-               --mutant NAME a fault seeded into the protocol (Debug builds)
+               --mutant NAME a fault seeded into the protocol (Debug builds); several are joined by +
+               --first       of many seeds, none further once one is wrong
                --size N      documents, and writes, of a scenario at most; 0: as many as it is to have
         """;
 
@@ -34,6 +35,9 @@ public sealed record SimulateOptions
     public long? Seed { get; private init; }
 
     public bool IsQuiet { get; private init; }
+
+    /// <summary>Whether to begin no further seed once one has found something.</summary>
+    public bool EndsAtFirst { get; private init; }
 
     /// <summary>The named scenarios that are wanted.</summary>
     public IReadOnlyList<ChaosScenario> Scenarios { get; private init; } = [];
@@ -73,6 +77,7 @@ public sealed record SimulateOptions
                 "--seconds" => options with { Seconds = Number(1) },
                 "--workers" => options with { Workers = (int)Math.Min(Number(1), Environment.ProcessorCount) },
                 "--seed" => options with { Seed = Number(0) },
+                "--first" => options with { EndsAtFirst = true },
                 "--quiet" => options with { IsQuiet = true },
                 "--scenarios" => options with { Scenarios = ChaosScenarios.All },
                 "--loss-table" => options with { IsLossTable = true },

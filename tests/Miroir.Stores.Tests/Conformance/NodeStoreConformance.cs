@@ -103,6 +103,32 @@ public abstract class NodeStoreConformance
     }
 
     [Test]
+    public async Task AStoreMadeAgainIsAnotherIncarnation()
+    {
+        await using var store = await Fresh();
+        var before = (await store.Stores(CancellationToken.None)).Single().Incarnation;
+        await store.Drop(new DropCommand(Stamp(3), Whole, before, 0), CancellationToken.None);
+        await Make(store, 3);
+        var after = (await store.Stores(CancellationToken.None)).Single().Incarnation;
+        Assert.That(after, Is.Not.EqualTo(before));
+        var late = await store.Drop(new DropCommand(Stamp(3), Whole, before, 0), CancellationToken.None);
+        Assert.That(late.IsNotTheSame, "a drop of the one that was leaves this one alone");
+    }
+
+    [Test]
+    public async Task WhereThereIsNoStoreNothingIsAbsent()
+    {
+        await using var store = await Fresh();
+        await store.Drop(new DropCommand(Stamp(3), Whole, Guid.Empty, 0), CancellationToken.None);
+        var read = await store.Read([new ReadCommand(Stamp(3), Whole, Key.Of("a"))], CancellationToken.None);
+        Assert.That(read.Single().IsReadNotServing, $"{read.Single()}");
+        Assert.That((await store.ScanPage(ScanOf(3), CancellationToken.None)).IsScanNotServing);
+        Assert.That((await PutOne(store, 3, "a", 1, "{}")).IsNotServing);
+        var raised = await store.RaiseBarriers([new BarrierCommand(Stamp(3), Whole, null)], CancellationToken.None);
+        Assert.That(raised.Single().IsConfirmedNotServing);
+    }
+
+    [Test]
     public async Task EachOperationIsRefusedBelowTheBarrier()
     {
         await using var store = await Fresh();
@@ -110,7 +136,7 @@ public abstract class NodeStoreConformance
         var raised = await store.RaiseBarriers([new BarrierCommand(Stamp(6), Whole, route)], CancellationToken.None);
         Assert.That(raised.Single().IsConfirmed);
 
-        var put = (PutReply.StaleEpoch)await PutOne(store, 5, "a", 1, "{}");
+        var put = await PutOne(store, 5, "a", 1, "{}") as PutReply.StaleEpoch;
         var read = await store.Read([new ReadCommand(Stamp(5), Whole, Key.Of("a"))], CancellationToken.None);
         var scan = await store.ScanPage(ScanOf(5), CancellationToken.None);
         var make = await store.Make(new MakeCommand(Stamp(5), Whole, HashRange.Full, 0, 1), CancellationToken.None);
@@ -118,7 +144,7 @@ public abstract class NodeStoreConformance
         var raise = await store.RaiseBarriers([new BarrierCommand(Stamp(5), Whole, null)], CancellationToken.None);
         Assert.Multiple(() =>
         {
-            Assert.That((put.Epoch, put.Route?.Value.Epoch), Is.EqualTo((6L, (long?)6L)));
+            Assert.That((put?.Epoch, put?.Route?.Value.Epoch), Is.EqualTo(((long?)6L, (long?)6L)));
             Assert.That((read.Single() as ReadReply.ReadStaleEpoch)?.Epoch, Is.EqualTo(6));
             Assert.That((scan as ScanReply.ScanStaleEpoch)?.Epoch, Is.EqualTo(6));
             Assert.That(make, Is.EqualTo(MakeReply.NewMakeStaleEpoch(6)));

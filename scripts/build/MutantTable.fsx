@@ -1,0 +1,145 @@
+/// Every seeded fault, and what is to find it: data for Mutants.fsx. A fault may stand in several layers.
+module MutantTable
+
+/// What is run with a fault seeded.
+type Killer =
+    /// Tests of a program: all that the filter lets through have to fail, and say this.
+    | Tests of project: string * filter: string * says: string
+    /// The simulator, from seed 1 on up to this one, until one is wrong.
+    | Seeds of upTo: int64
+
+type Mutant = {
+    /// Names of src/Miroir.Core/Mutants.fs; several, joined by plus signs, where each alone is made up for by the other's
+    /// rule.
+    Name: string
+    Layer: string
+    Killer: Killer
+    /// Why nothing finds it; "" where something must.
+    Survives: string
+}
+
+let private row layer killer name = {
+    Name = name
+    Layer = layer
+    Killer = killer
+    Survives = ""
+}
+
+let private core test says =
+    row "core tests" (Tests("Miroir.Core.Tests", test, says))
+
+let private store test says =
+    row "store tests" (Tests("Miroir.Stores.Tests", test, says))
+
+let private crash test says =
+    row "power cuts" (Tests("Miroir.Stores.Tests", test, says))
+
+let private host test says =
+    row "host tests" (Tests("Miroir.Simulation", test, says))
+
+let private seeds upTo = row "simulator" (Seeds upTo)
+
+let private survives upTo why name = {
+    row "simulator" (Seeds upTo) name with
+        Survives = why
+}
+
+/// Those of the explorer are in tests/Miroir.Explorer/KillTable.fs, with the configurations that are to find them.
+let mutants: Mutant list = [
+    // The cutover.
+    "joint-barrier-left-out"
+    |> core "without faults a migration completes" "DeltaPass without the Joint barrier"
+    "retiring-barrier-left-out"
+    |> core "without faults a migration completes" "before the ended route's barrier is confirmed"
+    "barrier-one-too-few"
+    |> core "without faults a migration completes one copy merged" "not over owners behind the Joint barrier"
+    "final-read-before-the-barrier"
+    |> core "without faults a migration completes" "not over owners behind the Joint barrier"
+    "activated-before-the-drain"
+    |> core "without faults a migration completes merge" "without a valid certificate"
+    "publish-not-awaited"
+    |> core "without faults a migration completes" "a route does not follow the one that is published"
+    "term-not-raised-at-retirement"
+    |> core "without faults a migration completes" "does not take books/1/0 over"
+    "skip-delta-gate-left-out"
+    |> core "no migration may skip its delta pass" "it was started"
+    "abort-after-retirement" |> core "there is no way back" "it was aborted"
+    "drain-timeout-ignored"
+    |> core "falls back and waits to be told again" "Expected: True"
+    "stale-attempt-accepted"
+    |> core "through every fault it ends" "has a number that may be given again"
+
+    // Writes and reads.
+    "writer-barrier-left-out" |> core "a writer begins only once" "Falsifiable"
+    "read-not-confirmed"
+    |> core "a read answers only with the highest" "Falsifiable"
+    "base-rule-left-out" |> core "the base is the greater" "Falsifiable"
+    "answers-carried-across-epochs"
+    |> core "a write is acknowledged exactly when" "Falsifiable"
+    "epoch-of-answers-ignored"
+    |> core "a write is acknowledged exactly when" "Falsifiable"
+    "read-does-not-start-again"
+    |> core "a read that meets a newer epoch starts again" "Expected: <StartAgain"
+    "superseded-counted-across-terms"
+    |> core "a write counts no later term" "Expected: True"
+    "put-goes-on-in-another-term" |> core "ends in inspection" "Expected: <Inspect"
+    "inspection-left-out" |> core "inspection completes what is there" "Falsifiable"
+    "writer-does-not-put-back" |> host "AHalfDoneWriteOnceReadStaysRead" "But was"
+
+    "base-rule-left-out"
+    |> host "AnUpdateRestsOnWhatWasIssuedWhateverBecameOfIt" "But was"
+
+    // The coordinator.
+    "leader-term-not-checked"
+    |> host "ADeposedLeaderWritesNothing" "Expected: Deposed"
+    "key-revisions-not-checked"
+    |> host "AWriteOverWhatTheLeaderDoesNotKnowIsRefused" "Expected: Deposed"
+    "unknown-commit-taken-for-failure"
+    |> host "ACommitWithoutAnAnswerIsLookedUp(True)" "Expected: Committed"
+    "journal-after-performing"
+    |> host "NothingIsPerformedBeforeItsCauseIsInTheJournal" "was performed"
+
+    // Copies and delta passes.
+    "tombstones-left-out-of-copy" |> host "ACopyBringsEverythingAndSaysSo" "deleted"
+    "tombstones-left-out-of-delta"
+    |> host "AfterADeltaPassTheTargetDominatesTheMerge" "progress.Copied"
+    "position-before-data"
+    |> host "ThePositionToldIsNeverAheadOfWhatIsPut" "a position was told before its data was put"
+
+    // Stores: every one of them, in memory too.
+    "epoch-check-left-out"
+    |> store "EachOperationIsRefusedBelowTheBarrier" "put?.Epoch"
+    "epoch-check-before-the-transaction"
+    |> store "NoOlderPutCommitsAfterARaiseHasReturned" "was over when its barrier was raised"
+    "reads-below-the-barrier"
+    |> store "EachOperationIsRefusedBelowTheBarrier" "ReadStaleEpoch"
+    "drops-carry-no-epoch"
+    |> store "EachOperationIsRefusedBelowTheBarrier" "Expected: <DropStaleEpoch"
+    "raising-left-out" |> store "AnyNewerRequestRaisesTheBarrier" "after a scan"
+    "barrier-not-durable"
+    |> store "ABarrierOutlivesDropAndReboot" "Expected: <MakeStaleEpoch"
+    "barrier-not-durable"
+    |> crash "NothingAcknowledgedIsLostAndNothingIsHalfThere" "the barrier stands at"
+    "barrier-forgotten-at-drop"
+    |> store "ABarrierOutlivesDropAndReboot" "Expected: <MakeStaleEpoch"
+    "older-overwrites"
+    |> store "APutIsSupersededByVersionAlone" "Expected: <Superseded"
+    "incarnation-kept"
+    |> store "AStoreMadeAgainIsAnotherIncarnation" "after, Is.Not.EqualTo(before)"
+    "not-serving-answers-absent"
+    |> store "WhereThereIsNoStoreNothingIsAbsent" "IsReadNotServing"
+    "make-wipes" |> store "ALateMakingWipesNothing" "Expected: <Made"
+    "sync-left-out"
+    |> crash "NothingAcknowledgedIsLostAndNothingIsHalfThere" "was acknowledged"
+    "sync-left-out"
+    |> crash "NoAcknowledgedCommitIsLostAndNoneIsHalfThere" "was acknowledged"
+    "answered-before-commit"
+    |> crash "NothingAcknowledgedIsLostAndNothingIsHalfThere" "was acknowledged"
+
+    // All of it together, under the simulator's disasters.
+    "delta-pass-left-out" |> seeds 300L
+    "tombstones-left-out-of-delta" |> seeds 300L
+    "older-overwrites" |> seeds 300L
+    "term-not-raised-at-retirement" |> seeds 300L
+    "barrier-one-too-few+raising-left-out" |> seeds 300L
+]
