@@ -184,7 +184,8 @@ let private check () : Verdict list =
         |> Set.ofSeq
 
     [
-        for name in switches - used -> name, "no row of scripts/build/MutantTable.fsx says what is to find it"
+        for name in switches - used do
+            name, "no row of scripts/build/MutantTable.fsx says what is to find it"
         for mutant in mutants do
             for name in mutant.Name.Split '+' do
                 if not (switches.Contains name) then
