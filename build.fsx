@@ -32,13 +32,13 @@ let demo arguments =
 
 /// Processes are the shipped ones (Release), but where a fault is to be seeded into one: those, and the harness, are the
 /// test build.
-let chaos arguments =
+let realProcesses command arguments =
     let chaos = projectNamed "Miroir.Chaos"
     let server = projectNamed "Miroir.Server"
     build [ ("Debug", chaos); ("Release", server) ]
     reportSetUp ()
     let variables = Map [ ("MIROIR_PROGRAMS", outputFolder "Release" server) ]
-    foreground (program "Debug" chaos) ("chaos" :: arguments) variables
+    foreground (program "Debug" chaos) (command :: arguments) variables
 
 let simulate arguments =
     let simulation = projectNamed "Miroir.Simulation"
@@ -128,7 +128,11 @@ let targets = [
     withArguments
         "chaos"
         "run the named scenarios with real processes; [NAME...] [--size N | --full] [--loss-table] [--report]"
-        chaos
+        (realProcesses "chaos")
+    withArguments
+        "entropy"
+        "hold anti-entropy against real processes: under writes, flipped bits, an old file, a replica away; [--seconds S]"
+        (realProcesses "entropy")
     withArguments
         "simulate"
         "run the cluster in a deterministic simulator; [--seeds N] [--workers W] [--json FILE], [--scenarios], [--loss-table], or --seed N for one's story"

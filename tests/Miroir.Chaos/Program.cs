@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using Miroir.Chaos.Demo;
+using Miroir.Chaos.Entropy;
 using Miroir.Chaos.Processes;
 using Miroir.Chaos.Scenarios;
 
@@ -7,7 +8,7 @@ namespace Miroir.Chaos;
 
 internal static class Program
 {
-    private const string Usage = "usage: Miroir.Chaos demo|chaos [options]";
+    private const string Usage = "usage: Miroir.Chaos demo|chaos|entropy [options]";
 
     private static async Task<int> Main(string[] arguments)
     {
@@ -26,6 +27,8 @@ internal static class Program
                 return await DemoCommand.RunAsync(rest, stop.Token);
             case ["chaos", .. var rest]:
                 return await ChaosCommand.RunAsync(rest, stop.Token);
+            case ["entropy", .. var rest]:
+                return await EntropyCommand.RunAsync(rest, stop.Token);
             case ["node" or "router" or "coordinator", .. var rest]:
                 return await HostCommands.RunAsync(arguments[0], rest, stop.Token);
             default:

@@ -201,4 +201,30 @@ public sealed class AntiEntropyServiceTests
         );
         Assert.That(result.Violations, Is.Empty);
     }
+
+    [Test]
+    public void ALostDiskIsFilledAgainWithoutAWord()
+    {
+        var result = EntropyWorldOfTests.Play(
+            1,
+            async cluster =>
+            {
+                var areOver = false;
+                for (var i = 0; i < 4; i++)
+                    cluster.World.Spawn(cluster.World.Client(cluster.Index, cluster.Habits), () => areOver);
+                cluster.World.Cluster.Crash("n2", "its disk dies");
+                cluster.World.Cluster.LoseDisk("n2");
+                cluster.World.Cluster.StartNode("n2");
+                bool IsBack() =>
+                    cluster.DiskOf("n2").Stores(default).Result.Count(s => s.Health == StoreHealth.Serving) == 4;
+                Assert.That(await cluster.World.UntilAsync(IsBack), Is.True, "the node has all of its shards again");
+                areOver = true;
+                await cluster.Operator.Rest(5_000);
+                await cluster.PassAsync("run");
+                Assert.That(cluster.AreEqual, Is.True);
+                await cluster.World.FinishAsync([]);
+            }
+        );
+        Assert.That(result.Violations, Is.Empty);
+    }
 }

@@ -1,0 +1,186 @@
+using System.Diagnostics;
+using System.Text;
+using Microsoft.FSharp.Core;
+using Miroir.Chaos.Demo;
+using Miroir.Chaos.Processes;
+using Miroir.Chaos.Scenarios;
+using Miroir.Core;
+using Miroir.Oracle;
+using Miroir.Ports;
+using Miroir.Scripting;
+using Miroir.Server.Node;
+using Miroir.Stores.Sqlite.Native;
+
+namespace Miroir.Chaos.Entropy;
+
+/// <summary>Three nodes, a coordinator and a router as they ship, an index with three copies, and a hand on its files.</summary>
+internal sealed class EntropyWorld : IAsyncDisposable
+{
+    public const string Index = "docs";
+    public const int Shards = 4;
+    private const int Words = 20;
+    private const int Clients = 16;
+    private static readonly string[] Names = ["n1", "n2", "n3"];
+    private static readonly TimeSpan StartLimit = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan PassLimit = TimeSpan.FromMinutes(3);
+
+    private readonly SocketsHttpHandler _handler = new() { MaxConnectionsPerServer = 256 };
+    private readonly HttpClient _http;
+    private readonly HttpNodeDirectory _nodes = new();
+    private readonly Dataset _dataset;
+    private MiroirClient? _admin;
+
+    public EntropyWorld(string folder, EntropyDrillOptions options)
+    {
+        _http = new HttpClient(_handler) { Timeout = TimeSpan.FromSeconds(20) };
+        _dataset = Dataset.MadeOf(options.Documents, Words);
+        Cluster = new Cluster(folder, 0, "");
+        Client = new DocumentClient(_http, Index);
+        Workload = new Workload(
+            Client,
+            () => Routers,
+            History,
+            _dataset,
+            Stopwatch.StartNew(),
+            Clients,
+            options.RatePerSecond
+        );
+    }
+
+    public Cluster Cluster { get; }
+
+    public History History { get; } = new();
+
+    public DocumentClient Client { get; }
+
+    public Workload Workload { get; }
+
+    private Uri[] Routers => [.. Cluster.Routers.Select(router => new Uri(router.Address))];
+
+    public Uri Router => Routers[0];
+
+    private MiroirClient Admin => _admin ?? throw new InvalidOperationException("the coordinator was not started");
+
+    public async Task StartAsync()
+    {
+        foreach (var name in Names)
+            await Cluster.StartNodeAsync(name);
+        await Cluster.StartCoordinatorAsync();
+        await Cluster.StartRouterAsync("router-1");
+        _admin = new MiroirClient(
+            new Uri(Cluster.Coordinator.Address),
+            FSharpOption<string>.None,
+            TimeSpan.FromSeconds(10)
+        );
+        await Client.CreateIndexAsync(Router, _dataset.PrimaryKey, Shards, Names.Length);
+        await Importer.RunAsync(_http, Router, Index, _dataset, History);
+    }
+
+    /// <summary>One pass over all shards, to its end.</summary>
+    public async Task<PassView> PassAsync(string kind)
+    {
+        var request = new PassRequest(Index, kind, 0, -1, []);
+        var pass = (await Admin.StartPass(request, CancellationToken.None)).Demand(kind);
+        var clock = Stopwatch.StartNew();
+        while (pass.FinishedAtUnixMs == 0)
+        {
+            if (clock.Elapsed > PassLimit)
+                throw new InvalidOperationException($"{kind} did not end within {PassLimit.TotalMinutes} minutes");
+            await Task.Delay(50);
+            pass = (await Admin.Pass(pass.Id, true, CancellationToken.None)).Demand(kind);
+        }
+        return pass.Status == "Done" ? pass : throw new InvalidOperationException($"{kind} failed: {pass.Reason}");
+    }
+
+    /// <summary>Puts straight into nodes' stores, past the router, an old version under the route in force.</summary>
+    /// <param name="clock">In the first term, whose writes are all settled.</param>
+    public async Task PlantAsync(string key, long clock, bool isDeleted, params string[] nodes)
+    {
+        var operation = $"planted-{key}-{clock}";
+        var entry = History.Invoke(
+            Clients + 1_000,
+            isDeleted ? Operation.Delete(key) : Workload.ReplaceOf(key, operation)
+        );
+        History.Complete(entry, Reply.Unknown());
+        var version = new DocumentVersion(1, clock);
+        var json = new System.Text.Json.Nodes.JsonObject { [_dataset.PrimaryKey] = key };
+        var document = isDeleted
+            ? Document.Tombstone(Key.Of(key), version, Guid.Empty, Origin.Client)
+            : Document.Live(
+                Key.Of(key),
+                version,
+                Encoding.UTF8.GetBytes(Workload.With(json, operation)),
+                Guid.Empty,
+                Origin.Client
+            );
+        var route = await RouteOfAsync(key);
+        foreach (var name in nodes)
+        {
+            var node = _nodes.Get(name, NodeOf(name).Address);
+            var replies = await node.Put(
+                [new PutCommand(route.Stamp, route.Shard, document)],
+                new CancellationTokenSource(StartLimit).Token
+            );
+            if (!replies[0].IsApplied)
+                throw new InvalidOperationException($"{name} did not take what was planted: {replies[0]}");
+        }
+    }
+
+    public ManagedProcess NodeOf(string name) => Cluster.Nodes.Single(node => node.Name == name);
+
+    public async Task<Route> RouteOfAsync(string key) =>
+        (await FinalCheck.TableAsync(Cluster.Coordinator.Address)).Resolve(Index, Key.Of(key).Hash).Value;
+
+    public async Task<string> FileAsync(string node, string key)
+    {
+        var shard = (await RouteOfAsync(key)).Shard;
+        return Path.Combine(Cluster.NodeFolder(node), "shards", Index, $"{shard.Generation}-{shard.Shard}.db");
+    }
+
+    public Task StopNodeAsync(string name) => NodeOf(name).StopAsync();
+
+    public Task StartNodeAsync(string name) => NodeOf(name).StartAsync(StartLimit);
+
+    /// <summary>Changes the file of a node that is down, as a failing disk would: the node knows nothing of it.</summary>
+    public static void Edit(string file, string sql)
+    {
+        using var database = Database.Open(file, new DatabaseOptions { Access = DatabaseAccess.Existing });
+        database.Execute(sql);
+    }
+
+    public static string? Query(string file, string sql)
+    {
+        using var database = Database.Open(file, new DatabaseOptions { Access = DatabaseAccess.ReadOnly });
+        return database.QueryText(sql);
+    }
+
+    public async Task<long> TombstonesAsync()
+    {
+        long tombstones = 0;
+        foreach (var name in Names)
+        {
+            var status = await _nodes
+                .Get(name, NodeOf(name).Address)
+                .Status(new CancellationTokenSource(StartLimit).Token);
+            tombstones += status.Stores.Sum(store => store.Tombstones);
+        }
+        return tombstones;
+    }
+
+    /// <summary>Stores of a node by their health.</summary>
+    public async Task<int> ServingAsync(string name)
+    {
+        var status = await _nodes.Get(name, NodeOf(name).Address).Status(new CancellationTokenSource(StartLimit).Token);
+        return status.Stores.Count(store => store.Health == StoreHealth.Serving);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await Cluster.DisposeAsync();
+        _nodes.Dispose();
+        (_admin as IDisposable)?.Dispose();
+        ((IDisposable)History).Dispose();
+        _http.Dispose();
+        _handler.Dispose();
+    }
+}
