@@ -10,6 +10,7 @@ using Miroir.Ports;
 using Miroir.Scripting;
 using Miroir.Server.Node;
 using Miroir.Stores.Sqlite.Native;
+using Document = Miroir.Core.Document;
 
 namespace Miroir.Chaos.Entropy;
 
