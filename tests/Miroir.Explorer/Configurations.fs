@@ -420,6 +420,8 @@ module Configurations =
             Name = "three-loss"
             About = "three copies, two of which stay; any store is lost"
             Operations = [||]
+            // A member that fails is gone on without after three failures; before that the migration would fall back.
+            Limits = { limits with MaxDeltaFailures = 4 }
             Budget = { none with Losses = 1 }
     }
 

@@ -179,6 +179,9 @@ module internal Answers =
             d.Fail i replica Watching "the store was lost"
         | other -> barrier d i replica Watching other ignore
 
+    let private passes (d: Draft) i replica =
+        d.Move i |> Move.tryMember replica |> Option.map (fun m -> m.Chore Passing)
+
     let private passing (d: Draft) i replica answer =
         match answer with
         | ReconcileAnswered(Progress p) when p.IsComplete && p.Incarnation = Guid.Empty ->
@@ -202,8 +205,7 @@ module internal Answers =
             // An owner of the merge is lost: only another that confirms the barrier replaces it, and all begins again.
             // The one that failed rests first, so that others are asked before it; the failure counts, so that an
             // owner that the coordinator reaches and the target does not can't keep the shard in Joint for ever.
-            let passes =
-                d.Move i |> Move.tryMember replica |> Option.map (fun m -> m.Chore Passing)
+            let passes = passes d i replica
 
             d.WithdrawMove i
             d.ChangeMove i (Move.forget [ Fencing; Passing ])
@@ -222,7 +224,10 @@ module internal Answers =
             if not (Mutants.finalReadBeforeTheBarrier () && (d.Move i).Step < Joining) then
                 d.SetStep i Draining
         | ReconcileAnswered ReconcileNotServing ->
+            // The failures count: an owner that lost its store is not made again here, and the others go on without it.
+            let passes = passes d i replica
             storeLost d i replica
+            passes |> Option.iter (d.SetChore i replica Passing)
             d.Fail i replica Passing "the target has no such store"
         | ReconcileAnswered(ReconcileStaleEpoch epoch) ->
             d.Fail i replica Passing $"a newer epoch ({epoch}) of the route was met"

@@ -25,7 +25,7 @@ let private plans =
         })
 
 /// An answer that would please: so that arbitrary answers reach the later steps too.
-let private pleasing (effect: Effect) (incarnation: Guid) : Answer =
+let pleasing (effect: Effect) (incarnation: Guid) : Answer =
     match effect.Action with
     | Publish _ -> Published
     | MakeStore _ -> MakeAnswered(Made incarnation)
@@ -96,7 +96,7 @@ let private tell (plan: Plan) (state: State) (saying: Saying) =
 
     { AtUnixMs = 5L; Event = event }
 
-let private started (plan: Plan) =
+let started (plan: Plan) =
     match Transition.start 1L plan with
     | Ok(state, _) -> state
     | Error why -> failwith why.Message
@@ -288,7 +288,7 @@ let ``a journal that is empty or has no plan is refused`` () =
     )
 
 /// Pleases until the predicate holds.
-let private until (holds: State -> bool) (state: State) =
+let until (holds: State -> bool) (state: State) =
     let rec go n (state: State) =
         if holds state then
             state
@@ -314,12 +314,12 @@ let private until (holds: State -> bool) (state: State) =
 
     go 500 state
 
-let private told event state =
+let told event state =
     match Transition.step state { AtUnixMs = 3L; Event = event } with
     | Ok(next, effects) -> next, effects
     | Error why -> failwith why.Message
 
-let private isAt step (state: State) =
+let isAt step (state: State) =
     state.Moves |> Array.forall (fun m -> m.Step = step)
 
 let private moving () =
@@ -338,48 +338,6 @@ let ``a drain that runs out of time falls back and waits to be told again`` () =
     let again, _ = held |> told (Ordered Order.Cutover)
     let complete = again |> until _.IsEnded
     Assert.That((complete.Status = Complete), Is.True)
-
-[<Test>]
-let ``a merge is of a barrier's quorum of owners, although one that is compared as a target has lost its store`` () =
-    let ready =
-        rebalance [| "a"; "b"; "c" |] [| "c"; "d"; "e" |] Limits.Default
-        |> started
-        |> until (isAt Ready)
-
-    let mutable state =
-        ready |> told (Ordered Order.Cutover) |> fst |> until (isAt Draining)
-
-    let answer (pick: Action -> bool) answer =
-        for effect in Transition.outstanding state do
-            if pick effect.Action then
-                state <- state |> told (Answered(effect.Sequence, answer effect)) |> fst
-
-    let barrierOn nodes action =
-        match action with
-        | RaiseBarrier(node, _) -> List.contains node nodes
-        | _ -> false
-
-    let passOn nodes action =
-        match action with
-        | Reconcile(node, command) -> command.Mode = ReconcileMode.Delta && List.contains node nodes
-        | _ -> false
-
-    answer (barrierOn [ "a"; "c" ]) (fun effect -> pleasing effect (Guid(1, 2s, 3s, Array.zeroCreate 8)))
-    answer _.IsAskWriter (fun effect -> pleasing effect Guid.Empty)
-    Assert.That(isAt DeltaPass state, Is.True)
-    answer (passOn [ "c" ]) (fun _ -> ReconcileAnswered ReconcileNotServing)
-    answer (passOn [ "d"; "e" ]) (fun _ -> Unreachable "cut off")
-    answer _.IsWait (fun _ -> Elapsed)
-
-    let merges =
-        Transition.outstanding state
-        |> List.choose (fun effect ->
-            match effect.Action with
-            | Reconcile(_, command) when command.Mode = ReconcileMode.Delta -> Some command.Sources.Length
-            | _ -> None)
-
-    Assert.That(merges, Has.Length.EqualTo 3)
-    Assert.That(merges, Is.All.GreaterThanOrEqualTo(Quorum.barrier 3))
 
 /// Draining, with the barrier confirmed and a write from before it open.
 let private stuck () =
