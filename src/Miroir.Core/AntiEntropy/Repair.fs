@@ -21,6 +21,17 @@ type RepairPlan =
 [<RequireQualifiedAccess>]
 module Repair =
 
+    /// A deletion that has content, or a document that has none, is nothing that anybody put.
+    let private sane (copy: Copy) : Copy =
+        match copy with
+        | Copy.Has held ->
+            match held with
+            | null -> copy
+            | document when document.IsTombstone <> (document.Entry.Digest = Digest.Tombstone) -> Copy.Rotten
+            | _ -> copy
+        | Copy.Rotten
+        | Copy.Silent -> copy
+
     let private documentOf (copy: Copy) : Document voption =
         match copy with
         | Copy.Has held ->
@@ -56,6 +67,8 @@ module Repair =
             | _ -> Mending.Nothing
 
     let plan (sets: int[][]) (copies: Copy[]) (keep: Digest voption) : RepairPlan =
+        let copies = copies |> Array.map sane
+
         let hasQuorum (set: int[]) =
             let answers = set |> Array.filter (fun i -> isAnswer copies[i]) |> Array.length
             let rotten = set |> Array.exists (fun i -> copies[i].IsRotten)

@@ -29,7 +29,7 @@ type Sighting(key: Key, held: (Entry | null)[]) =
         for entry in held do
             match entry with
             | null -> ()
-            | seen when seen.Version = best.Version -> yield seen.Digest
+            | seen when seen.Version = best.Version -> yield struct (seen.IsTombstone, seen.Digest)
             | _ -> ()
     |]
 
@@ -65,7 +65,7 @@ type Sighting(key: Key, held: (Entry | null)[]) =
 
     member _.Keep: Digest voption =
         if isConflicting then
-            Repair.majority contents
+            Repair.majority (contents |> Array.map (fun struct (_, digest) -> digest))
         else
             ValueNone
 

@@ -10,18 +10,21 @@ module Schedule =
         let utc = DateTimeOffset.FromUnixTimeMilliseconds unixMs
         DateTime.SpecifyKind(TimeZoneInfo.ConvertTime(utc, zone).DateTime, DateTimeKind.Unspecified)
 
-    let private unixMsOf (zone: TimeZoneInfo) (local: DateTime) : int64 =
-        let valid =
-            if zone.IsInvalidTime local then
-                local.AddHours 1.0
+    /// When a wall clock shows a time: twice where clocks go back, the earlier moment first. A time that clocks leave out
+    /// is told as they would have been without the change.
+    let private momentsOf (zone: TimeZoneInfo) (local: DateTime) : int64[] =
+        let offsets =
+            if zone.IsAmbiguousTime local then
+                zone.GetAmbiguousTimeOffsets local |> Array.sortDescending
             else
-                local
+                [| zone.GetUtcOffset local |]
 
-        DateTimeOffset(valid, zone.GetUtcOffset valid).ToUnixTimeMilliseconds()
+        offsets
+        |> Array.map (fun offset -> DateTimeOffset(local, offset).ToUnixTimeMilliseconds())
 
     let next (cron: string) (zone: TimeZoneInfo) (afterUnixMs: int64) : int64 =
         let schedule = CrontabSchedule.Parse cron
-        // Where clocks go back, a local time comes twice: the first that lies behind counts.
+
         let rec find (local: DateTime) =
             let candidate = schedule.GetNextOccurrence local
 
@@ -29,7 +32,8 @@ module Schedule =
             if candidate.Year >= 9999 then
                 Int64.MaxValue
             else
-                let unixMs = unixMsOf zone candidate
-                if unixMs > afterUnixMs then unixMs else find candidate
+                match momentsOf zone candidate |> Array.tryFind (fun unixMs -> unixMs > afterUnixMs) with
+                | Some unixMs -> unixMs
+                | None -> find candidate
 
         find (localOf zone afterUnixMs)

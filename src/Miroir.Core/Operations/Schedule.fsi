@@ -7,6 +7,7 @@ open System
 module Schedule =
 
     /// The first moment of a five-field cron expression after `afterUnixMs`, in Unix milliseconds; by the wall clock of
-    /// `zone`. An hour that a change of clocks leaves out counts as the one after it. Int64.MaxValue where it never
-    /// comes. Throws where the expression is none: the configuration's reader has checked it.
+    /// `zone`. A time that a change of clocks leaves out comes as much later as the clocks were put on; of one that comes
+    /// twice the first counts. Int64.MaxValue where it never comes. Throws where the expression is none: the
+    /// configuration's reader has checked it.
     val next: cron: string -> zone: TimeZoneInfo -> afterUnixMs: int64 -> int64

@@ -58,6 +58,8 @@ internal sealed class Comparison(
 
         if (round.Count > 0)
             yield return await SettleAsync(round);
+        else
+            await group.ConfirmAsync();
     }
 
     private async Task<HashRange[]> DescendAsync()
@@ -92,6 +94,7 @@ internal sealed class Comparison(
             if (look > 1 || !open.All(IsOld))
                 await Task.Delay(TimeSpan.FromMilliseconds(options.SettleMs), time, cancel);
             var seen = await group.LookAsync(open.Select(first => first.Key));
+            await group.ConfirmAsync();
             var again = new List<Sighting>();
             foreach (var first in open)
             {

@@ -46,6 +46,13 @@ internal sealed class ReplicaGroup(
     }
 
     /// <summary>
+    /// Asks whether every replica is still the one that was compared: what was merged counts only then. The floor is the
+    /// newest one from then on.
+    /// </summary>
+    /// <exception cref="PassEndedException">A replica was made anew meanwhile, or did not answer.</exception>
+    public async Task ConfirmAsync() => await DigestsAsync([]);
+
+    /// <summary>
     /// As <see cref="DigestsAsync(HashRange[])"/>, but who gives none is left out: the group of those that did, their
     /// digests, and why the others did not.
     /// </summary>

@@ -31,7 +31,9 @@ internal sealed class ShardPass(
             var isWhole = true;
             foreach (var part in PartsOf(route))
                 isWhole &= await PartAsync(route, part);
-            report.IsCertified = isWhole && report.Unrepaired == 0 && report.Problem == "" && report.Copies > 1;
+            // A scrub holds no replica to another, and a plan names documents: neither proves anything of the whole shard.
+            var isCompared = isWhole && kind != PassKind.Scrub && plan.Count == 0;
+            report.IsCertified = isCompared && report.Unrepaired == 0 && report.Problem == "" && report.Copies > 1;
             if (report.IsCertified && floor is { } proven)
                 report.Purged = await mending.PurgeAsync(route, proven, _incarnations, cancel);
         }

@@ -58,6 +58,7 @@ internal sealed class MemoryShard(
         var stored = slot.Document!;
         var isWrong =
             stored.Entry.Digest.Equals(wrong) && !stored.Entry.Digest.Equals(document.Entry.Digest)
+            || stored.IsTombstone != stored.Entry.Digest.Equals(Digest.Tombstone)
             || !Digest.OfBody(stored.Body.Span).Equals(stored.Entry.Digest);
         if (!stored.Version.Equals(document.Version) || !isWrong)
         {

@@ -157,6 +157,7 @@ internal sealed class ShardWriter : IDisposable
             return HealReply.NewNothingToHeal(DocumentVersion.Zero);
         var isWrong =
             stored.Digest.Equals(wrong) && !wrong.Equals(document.Entry.Digest)
+            || stored.IsTombstone != stored.Digest.Equals(Digest.Tombstone)
             || !ActualDigest(stored.Body).Equals(stored.Digest);
         if (!stored.Version.Equals(document.Version) || !isWrong)
             return HealReply.NewNothingToHeal(stored.Version);

@@ -4,7 +4,7 @@ using Miroir.Ports;
 
 namespace Miroir.Simulation.Nodes;
 
-/// <summary>A node whose scans, reads and makings are changed on their way, by what a test asks for.</summary>
+/// <summary>A node whose scans, reads, digests and makings are changed on their way, by what a test asks for.</summary>
 internal sealed class DisturbedNode(INode inner) : INode
 {
     /// <summary>Before a page is handed on; may throw, wait, or change it. The number counts pages from 1.</summary>
@@ -38,25 +38,20 @@ internal sealed class DisturbedNode(INode inner) : INode
 
     public Task<DropReply> Drop(DropCommand command, CancellationToken cancel) => inner.Drop(command, cancel);
 
-    public async IAsyncEnumerable<ScanReply> Scan(
-        ScanCommand command,
-        [EnumeratorCancellation] CancellationToken cancel
-    )
-    {
-        await foreach (var reply in inner.Scan(command, cancel))
-        {
-            Pages++;
-            yield return OnPage(Pages, reply);
-        }
-    }
+    public IAsyncEnumerable<ScanReply> Scan(ScanCommand command, CancellationToken cancel) =>
+        Disturb(inner.Scan(command, cancel), cancel);
 
     public IAsyncEnumerable<ReconcileReply> Reconcile(ReconcileCommand command, CancellationToken cancel) =>
         inner.Reconcile(command, cancel);
 
-    public Task<DigestReply> Digests(DigestCommand command, CancellationToken cancel) => inner.Digests(command, cancel);
+    public Task<DigestReply> Digests(DigestCommand command, CancellationToken cancel)
+    {
+        BeforeRead();
+        return inner.Digests(command, cancel);
+    }
 
     public IAsyncEnumerable<ScanReply> ScanRanges(RangesCommand command, CancellationToken cancel) =>
-        inner.ScanRanges(command, cancel);
+        Disturb(inner.ScanRanges(command, cancel), cancel);
 
     public Task<HealReply[]> Heal(IReadOnlyList<HealCommand> commands, CancellationToken cancel) =>
         inner.Heal(commands, cancel);
@@ -66,4 +61,16 @@ internal sealed class DisturbedNode(INode inner) : INode
     public Task<PurgeReply> Purge(PurgeCommand command, CancellationToken cancel) => inner.Purge(command, cancel);
 
     public Task<NodeStatus> Status(CancellationToken cancel) => inner.Status(cancel);
+
+    private async IAsyncEnumerable<ScanReply> Disturb(
+        IAsyncEnumerable<ScanReply> replies,
+        [EnumeratorCancellation] CancellationToken cancel
+    )
+    {
+        await foreach (var reply in replies.WithCancellation(cancel))
+        {
+            Pages++;
+            yield return OnPage(Pages, reply);
+        }
+    }
 }
