@@ -1,9 +1,7 @@
-using System.Collections.Concurrent;
 using Miroir.Core;
 using Miroir.Core.Cutover;
 using Miroir.Ports;
 using Miroir.Runtime.AntiEntropy;
-using Miroir.Runtime.Nodes;
 
 namespace Miroir.Runtime.Coordination;
 
@@ -13,9 +11,6 @@ namespace Miroir.Runtime.Coordination;
 /// </summary>
 public sealed class Coordinator : ICoordinator, IAdmin, IAsyncDisposable
 {
-    private const int MaxRouters = 1024;
-    private const int MaxWaitingCommands = 4_096;
-
     private readonly Catalog _catalog;
     private readonly RouterRegistry _registry;
     private readonly IndexKeeper _indexes;
@@ -23,12 +18,13 @@ public sealed class Coordinator : ICoordinator, IAdmin, IAsyncDisposable
     private readonly Migrations _migrations;
     private readonly WritesReport _writes;
     private readonly AntiEntropyService _entropy;
-    private readonly IRouterDirectory _routers;
-    private readonly ConcurrentDictionary<string, long> _probed = new(StringComparer.Ordinal);
+    private readonly WriterNaming _naming;
+    private readonly RouterKeeper _routers;
+    private readonly NodeKeeper _nodes;
     private readonly TimeProvider _time;
     private readonly CoordinatorOptions _options;
     private readonly Action<string> _log;
-    private readonly Bulkhead _commands = new(1, MaxWaitingCommands);
+    private readonly CommandQueue _commands = new();
     private readonly CancellationTokenSource _stop = new();
     private Task _keeper = Task.CompletedTask;
     private Task _tidying = Task.CompletedTask;
@@ -43,7 +39,6 @@ public sealed class Coordinator : ICoordinator, IAdmin, IAsyncDisposable
     )
     {
         _options = options;
-        _routers = routers;
         _time = time;
         _log = log;
         _catalog = new Catalog(metadata);
@@ -57,11 +52,14 @@ public sealed class Coordinator : ICoordinator, IAdmin, IAsyncDisposable
             log
         );
         _writes = new WritesReport(_catalog, routers, _registry, _migrations, time, options, log);
+        _naming = new WriterNaming(_catalog, _registry, _migrations, _commands, log);
+        _routers = new RouterKeeper(_catalog, _registry, _naming, _commands, routers, time, options, log);
+        _nodes = new NodeKeeper(_catalog, _report, _commands);
         _entropy = new AntiEntropyService(
             // Its pauses alone are drawn from it.
             new EntropyWorld(_catalog, nodes, routers, time, new SeededEntropy(1), options.AntiEntropy),
             _migrations,
-            RenewTermAsync,
+            _naming.RenewTermAsync,
             log
         );
     }
@@ -100,7 +98,7 @@ public sealed class Coordinator : ICoordinator, IAdmin, IAsyncDisposable
         try
         {
             while (!_catalog.IsDeposed && await timer.WaitForNextTickAsync(_stop.Token))
-                await ExclusivelyAsync(NameWritersAsync, _stop.Token);
+                await _commands.RunAsync(_naming.NameAsync, _stop.Token);
         }
         catch (OperationCanceledException) when (_stop.IsCancellationRequested) { }
         catch (Exception e)
@@ -132,161 +130,14 @@ public sealed class Coordinator : ICoordinator, IAdmin, IAsyncDisposable
         catch (OperationCanceledException) when (_stop.IsCancellationRequested) { }
     }
 
-    /// <summary>One command at a time: each reads the table, decides and commits.</summary>
-    private async Task<T> ExclusivelyAsync<T>(Func<CancellationToken, Task<T>> command, CancellationToken cancel)
-    {
-        if (!await _commands.Enter(cancel))
-            throw new UnreachableException("coordinator", $"{MaxWaitingCommands} commands wait already: try later");
-        try
-        {
-            return await command(cancel);
-        }
-        finally
-        {
-            _commands.Leave();
-        }
-    }
-
-    /// <summary>Every shard whose writer is gone gets a live one: a new epoch, a new term.</summary>
-    private async Task<bool> NameWritersAsync(CancellationToken cancel)
-    {
-        var table = _catalog.Table;
-        List<CatalogWrite> writes = [];
-        List<Task> ordered = [];
-        foreach (var route in table.Routes)
-        {
-            if (route.Stage.IsRetired || !_registry.IsSuspect(route.Writer))
-                continue;
-            if (_registry.Choose(route.Shard, table.Routers) is not { } router)
-                continue;
-            if (_migrations.Of(route.Shard) is { } runner)
-            {
-                // The migration answers for this route: the change of writer is one of its transitions.
-                if (!Coordination.Migrations.IsNaming(runner, route.Shard, router))
-                    ordered.Add(
-                        runner.OrderAsync(Order.NewAssignWriter(route.Shard, router.Name, router.Incarnation), cancel)
-                    );
-                continue;
-            }
-
-            writes.Add(CatalogWrite.Of(route.WrittenBy(router.Name, router.Incarnation)));
-        }
-
-        // Side by side, so that they go into the journal together.
-        await Task.WhenAll(ordered);
-        if (writes.Count > 0 && await _catalog.CommitAsync(writes, cancel) == CommitOutcome.Committed)
-            _log($"{writes.Count} shards have a new writer");
-
-        return true;
-    }
-
-    /// <summary>The same writer in another term, where nothing moves the shard; null where that can't be.</summary>
-    private Task<Route?> RenewTermAsync(ShardId shard, CancellationToken cancel) =>
-        ExclusivelyAsync(
-            async limit =>
-            {
-                if (
-                    _catalog.Table.TryRoute(shard) is not { IsValueSome: true, Value: var route }
-                    || route.Stage.IsRetired
-                    || route.Writer.IsNone
-                    || _registry.IsSuspect(route.Writer)
-                    || _migrations.Of(shard) is not null
-                )
-                    return null;
-                var renewed = route.WrittenBy(route.Writer.Router, route.Writer.Incarnation);
-                return await _catalog.CommitAsync([CatalogWrite.Of(renewed)], limit) == CommitOutcome.Committed
-                    ? renewed
-                    : (Route?)null;
-            },
-            cancel
-        );
-
     public Task<RouterInfo> Register(string name, string address, long incarnation, CancellationToken cancel) =>
-        ExclusivelyAsync(
-            async limit =>
-            {
-                var table = _catalog.Table;
-                var known = table.TryRouter(name);
-                var number = known.IsSome
-                    ? known.Value.Number
-                    : table.Routers.Select(r => r.Number).DefaultIfEmpty(0).Max() + 1;
-                if (number >= MaxRouters)
-                    throw new InvalidOperationException(
-                        $"there are {MaxRouters - 1} routers already: give a router the name of one that is gone"
-                    );
-                var router = new RouterInfo(name, address, incarnation, number);
-                if (_registry.IsReplaced(name, incarnation))
-                    throw new UnreachableException(
-                        "coordinator",
-                        $"another start of router '{name}' is the live one: give each router a name of its own"
-                    );
-                var isNews = known.IsNone || !known.Value.Equals(router);
-                if (isNews && await _catalog.CommitAsync([CatalogWrite.Of(router)], limit) != CommitOutcome.Committed)
-                    throw new UnreachableException("coordinator", "the registration could not be written");
-                if (known.IsSome && known.Value.Incarnation != incarnation)
-                    _registry.Replace(name, known.Value.Incarnation);
-                _registry.Hear(name, incarnation);
-                await NameWritersAsync(limit);
-                return router;
-            },
-            cancel
-        );
+        _routers.RegisterAsync(name, address, incarnation, cancel);
 
-    public Task<bool> Heartbeat(string name, long incarnation, CancellationToken cancel)
-    {
-        var known = _catalog.Table.TryRouter(name);
-        if (known.IsNone || known.Value.Incarnation != incarnation)
-            return Task.FromResult(false);
-        _registry.Hear(name, incarnation);
-        return Task.FromResult(true);
-    }
+    public Task<bool> Heartbeat(string name, long incarnation, CancellationToken cancel) =>
+        Task.FromResult(_routers.Hear(name, incarnation));
 
-    /// <summary>
-    /// A connection of the router's broke: its process may have ended. It is asked once; where its port is closed, or
-    /// another start answers, its shards get another writer at once. A slow answer proves nothing: then silence decides.
-    /// </summary>
-    public async Task ProbeAsync(string name, long incarnation)
-    {
-        if (_stop.IsCancellationRequested || !_registry.IsLive(name, incarnation) || !_probed.TryAdd(name, incarnation))
-            return;
-        try
-        {
-            if (_catalog.Table.TryRouter(name) is { IsValueSome: true, Value: var router } && !await LivesAsync(router))
-            {
-                _registry.Miss(name, incarnation);
-                _log($"router {name} is gone: its port is closed");
-                await ExclusivelyAsync(NameWritersAsync, _stop.Token);
-            }
-        }
-        catch (Exception e)
-        {
-            // Its silence will tell as well, only later.
-            if (!_stop.IsCancellationRequested)
-                _log($"router {name} could not be looked after: {e.Message}");
-        }
-        finally
-        {
-            _probed.TryRemove(name, out _);
-        }
-    }
-
-    /// <summary>False only where that is certain.</summary>
-    private async Task<bool> LivesAsync(RouterInfo router)
-    {
-        using var limit = new CancellationTokenSource(TimeSpan.FromMilliseconds(_options.ProbeTimeoutMs), _time);
-        try
-        {
-            return await _routers.Get(router.Name, router.Address).Incarnation(limit.Token) == router.Incarnation;
-        }
-        catch (NotSentException)
-        {
-            return limit.IsCancellationRequested;
-        }
-        catch (Exception e) when (e is UnreachableException or OperationCanceledException)
-        {
-            return true;
-        }
-    }
+    /// <inheritdoc cref="RouterKeeper.ProbeAsync"/>
+    public Task ProbeAsync(string name, long incarnation) => _routers.ProbeAsync(name, incarnation, _stop.Token);
 
     public async Task<TableUpdate> Watch(long sinceRevision, CancellationToken cancel)
     {
@@ -296,7 +147,7 @@ public sealed class Coordinator : ICoordinator, IAdmin, IAsyncDisposable
 
     public async Task<AdminReply<IndexInfo>> CreateIndex(CreateIndexRequest request, CancellationToken cancel)
     {
-        var created = await ExclusivelyAsync(limit => _indexes.CreateAsync(request, limit), cancel);
+        var created = await _commands.RunAsync(limit => _indexes.CreateAsync(request, limit), cancel);
         if (!created.IsOk || await _indexes.MakeAsync(request.Uid, cancel))
             return created;
         return AdminReply<IndexInfo>.Error(
@@ -306,78 +157,18 @@ public sealed class Coordinator : ICoordinator, IAdmin, IAsyncDisposable
     }
 
     public Task<AdminReply<IndexInfo>> SetPrimaryKey(string uid, string primaryKey, CancellationToken cancel) =>
-        ExclusivelyAsync(limit => _indexes.SetPrimaryKeyAsync(uid, primaryKey, limit), cancel);
+        _commands.RunAsync(limit => _indexes.SetPrimaryKeyAsync(uid, primaryKey, limit), cancel);
 
     public Task<AdminReply<IndexInfo>> DeleteIndex(string uid, CancellationToken cancel) =>
-        ExclusivelyAsync(limit => _indexes.DeleteAsync(uid, _migrations.IsMoving(uid), limit), cancel);
+        _commands.RunAsync(limit => _indexes.DeleteAsync(uid, _migrations.IsMoving(uid), limit), cancel);
 
     public Task<ClusterView> Cluster(CancellationToken cancel) => _report.ClusterAsync(cancel);
 
-    public async Task<AdminReply<NodeStatus>> NodeStores(string name, CancellationToken cancel)
-    {
-        var node = _catalog.Table.TryNode(name);
-        if (node.IsNone)
-            return AdminReply<NodeStatus>.Error(
-                "node_not_found",
-                $"there is no node '{name}': 'nodes list' shows those there are"
-            );
-        var (status, _, error) = await _report.AskAsync(node.Value, cancel);
-        return status is null
-            ? AdminReply<NodeStatus>.Error("node_unreachable", $"node '{name}' gives no answer: {error}")
-            : AdminReply<NodeStatus>.Ok(status);
-    }
+    public Task<AdminReply<NodeStatus>> NodeStores(string name, CancellationToken cancel) =>
+        _nodes.StoresAsync(name, cancel);
 
-    public async Task<AdminReply<NodeInfo>> AddNode(AddNodeRequest request, CancellationToken cancel)
-    {
-        if (request.Name == "" || request.Name.Any(c => !char.IsAsciiLetterOrDigit(c) && c is not ('-' or '_' or '.')))
-            return AdminReply<NodeInfo>.Error(
-                "invalid_node_name",
-                $"`{request.Name}` is not a valid node name: letters, digits, -, _ and ."
-            );
-        if (
-            !Uri.TryCreate(request.Address, UriKind.Absolute, out var address)
-            || address.Scheme is not ("http" or "https")
-        )
-            return AdminReply<NodeInfo>.Error(
-                "invalid_node_address",
-                $"`{request.Address}` is not a node's address: expected something like http://127.0.0.1:7001"
-            );
-        if (!(request.Weight >= 0) || double.IsInfinity(request.Weight) || request.CapacityBytes < 0)
-            return AdminReply<NodeInfo>.Error(
-                "invalid_node_weight",
-                "a node's weight and capacity must not be negative (0: the default)"
-            );
-        var node = new NodeInfo(
-            request.Name,
-            request.Address.TrimEnd('/'),
-            request.Zone,
-            request.Weight == 0 ? 1 : request.Weight,
-            request.CapacityBytes,
-            NodeRole.Active
-        );
-        var table = _catalog.Table;
-        var known = table.TryNode(request.Name);
-        if (known.IsSome && known.Value.Address != node.Address)
-            return AdminReply<NodeInfo>.Error(
-                "node_already_exists",
-                $"node '{request.Name}' is there already, at {known.Value.Address}"
-            );
-        if (table.Nodes.FirstOrDefault(n => n.Name != node.Name && n.Address == node.Address) is { } other)
-            return AdminReply<NodeInfo>.Error(
-                "node_already_exists",
-                $"{node.Address} is the address of node '{other.Name}' already"
-            );
-        var (status, _, error) = await _report.AskAsync(node, cancel);
-        if (status is null)
-            return AdminReply<NodeInfo>.Error(
-                "node_unreachable",
-                $"no node '{node.Name}' answers at {node.Address}: {error}"
-            );
-        var outcome = await ExclusivelyAsync(limit => _catalog.CommitAsync([CatalogWrite.Of(node)], limit), cancel);
-        return outcome == CommitOutcome.Committed
-            ? AdminReply<NodeInfo>.Ok(node)
-            : AdminReply<NodeInfo>.Error("not_leader", "another coordinator leads now: ask that one");
-    }
+    public Task<AdminReply<NodeInfo>> AddNode(AddNodeRequest request, CancellationToken cancel) =>
+        _nodes.AddAsync(request, cancel);
 
     public Task<AdminReply<Route[]>> Routes(string index, CancellationToken cancel)
     {
@@ -401,7 +192,7 @@ public sealed class Coordinator : ICoordinator, IAdmin, IAsyncDisposable
     )
     {
         var documents = await DocumentsAsync(request.Index, cancel);
-        return await ExclusivelyAsync(limit => _migrations.StartAsync(request, documents, limit), cancel);
+        return await _commands.RunAsync(limit => _migrations.StartAsync(request, documents, limit), cancel);
     }
 
     /// <summary>Live documents of each shard of an index, as its owners count them; missing where none answers.</summary>
