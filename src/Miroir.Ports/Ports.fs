@@ -40,6 +40,10 @@ type INode =
     abstract Heal: commands: IReadOnlyList<HealCommand> * cancel: CancellationToken -> Task<HealReply[]>
     abstract Scrub: command: ScrubCommand * cancel: CancellationToken -> Task<ScrubReply>
     abstract Purge: command: PurgeCommand * cancel: CancellationToken -> Task<PurgeReply>
+    /// A page of a store's change log.
+    abstract Changes: command: ChangesCommand * cancel: CancellationToken -> Task<ChangesReply>
+    /// Durable when it returns.
+    abstract LogChanges: command: LogChangesCommand * cancel: CancellationToken -> Task<LogChangesReply>
 
 /// Who is behind an address. A directory keeps one INode for each and hands the same out again.
 type INodeDirectory =
@@ -62,6 +66,12 @@ type INodeStore =
     abstract Heal: commands: IReadOnlyList<HealCommand> * cancel: CancellationToken -> Task<HealReply[]>
     abstract Scrub: command: ScrubCommand * cancel: CancellationToken -> Task<ScrubReply>
     abstract Purge: command: PurgeCommand * cancel: CancellationToken -> Task<PurgeReply>
+
+    /// One page of the change log. A put of any origin but Migration that is answered Applied or Superseded is in it, from
+    /// the same transaction; what is at its floor or below is let go.
+    abstract Changes: command: ChangesCommand * cancel: CancellationToken -> Task<ChangesReply>
+    /// Admitted where a put of origin Migration is: a store that is being filled takes it too.
+    abstract LogChanges: command: LogChangesCommand * cancel: CancellationToken -> Task<LogChangesReply>
 
     /// Registers an empty store that does not serve, in place of one that is gone or quarantined; one that is being
     /// filled stays as it is, and one that serves is refused. It takes puts of origin Migration only.
@@ -171,6 +181,11 @@ type IRouterPeer =
     /// Makes all replicas of each key equal, in the key's queue, as the key's writer (origin AntiEntropy). Outcomes in
     /// the order of the keys.
     abstract Repair: command: RepairCommand * minRevision: int64 * cancel: CancellationToken -> Task<RepairOutcome[]>
+
+    /// How far the feed of each shard is settled, as far as that router is their writer at a table of at least
+    /// `minRevision`. In the order of the shards.
+    abstract FeedBounds:
+        shards: IReadOnlyList<ShardId> * minRevision: int64 * cancel: CancellationToken -> Task<FeedBound[]>
 
     /// Oldest first.
     abstract OpenWrites: cancel: CancellationToken -> Task<OpenWriteView[]>

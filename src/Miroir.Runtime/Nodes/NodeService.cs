@@ -143,6 +143,12 @@ public sealed class NodeService : INode
     public Task<PurgeReply> Purge(PurgeCommand command, CancellationToken cancel) =>
         Pass(controls, command, store.Purge, (_, refusal) => PurgeReply.NewPurgeRefused(refusal), cancel);
 
+    public Task<ChangesReply> Changes(ChangesCommand command, CancellationToken cancel) =>
+        Pass(reads, command, store.Changes, (_, refusal) => ChangesReply.NewChangesRefused(refusal), cancel);
+
+    public Task<LogChangesReply> LogChanges(LogChangesCommand command, CancellationToken cancel) =>
+        Pass(puts, command, store.LogChanges, (_, refusal) => LogChangesReply.NewLogRefused(refusal), cancel);
+
     public async Task<NodeStatus> Status(CancellationToken cancel) =>
         new(options.Name, incarnation, options.Version, await Stores(cancel), lastError);
 

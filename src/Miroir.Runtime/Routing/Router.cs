@@ -164,6 +164,12 @@ public sealed class Router : IDocuments, IRouterPeer, IAsyncDisposable
                 ),
             ];
 
+    Task<FeedBound[]> IRouterPeer.FeedBounds(
+        IReadOnlyList<ShardId> shards,
+        long minRevision,
+        CancellationToken cancel
+    ) => Task.FromResult<FeedBound[]>([.. Enumerable.Repeat(FeedBound.NotTheWriter, shards.Count)]);
+
     Task<long> IRouterPeer.Incarnation(CancellationToken cancel) => Task.FromResult(Incarnation);
 
     /// <inheritdoc/>

@@ -106,6 +106,22 @@ internal sealed class HttpNode : INode
             0
         ];
 
+    public async Task<ChangesReply> Changes(ChangesCommand command, CancellationToken cancel) =>
+        (await calls.Batch(NodeRoutes.Changes, [command], FeedFrames.ChangesCommand, FeedFrames.ChangesReply, cancel))[
+            0
+        ];
+
+    public async Task<LogChangesReply> LogChanges(LogChangesCommand command, CancellationToken cancel) =>
+        (
+            await calls.Batch(
+                NodeRoutes.LogChanges,
+                [command],
+                FeedFrames.LogChangesCommand,
+                FeedFrames.LogChangesReply,
+                cancel
+            )
+        )[0];
+
     public Task<NodeStatus> Status(CancellationToken cancel) =>
         calls.Call(
             HttpMethod.Get,

@@ -136,6 +136,28 @@ public static class NodeEndpoints
                     (commands, cancel) => Each(commands, command => node.Purge(command, cancel))
                 )
         );
+        Post(
+            NodeRoutes.Changes,
+            http =>
+                PeerAnswers.Batch(
+                    http,
+                    FeedFrames.ChangesCommand,
+                    FeedFrames.ChangesReply,
+                    1,
+                    (commands, cancel) => Each(commands, command => node.Changes(command, cancel))
+                )
+        );
+        Post(
+            NodeRoutes.LogChanges,
+            http =>
+                PeerAnswers.Batch(
+                    http,
+                    FeedFrames.LogChangesCommand,
+                    FeedFrames.LogChangesReply,
+                    1,
+                    (commands, cancel) => Each(commands, command => node.LogChanges(command, cancel))
+                )
+        );
         app.MapGet(
             NodeRoutes.Status,
             (RequestDelegate)(

@@ -15,6 +15,8 @@ internal static class NodeRoutes
     public const string Heal = "/node/v1/heal";
     public const string Scrub = "/node/v1/scrub";
     public const string Purge = "/node/v1/purge";
+    public const string Changes = "/node/v1/changes";
+    public const string LogChanges = "/node/v1/log-changes";
     public const string Status = "/node/v1/status";
 
     /// <summary>Commands in one request at most.</summary>

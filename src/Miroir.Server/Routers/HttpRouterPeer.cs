@@ -71,6 +71,15 @@ internal sealed class HttpRouterPeer : IRouterPeer
         );
     }
 
+    public Task<FeedBound[]> FeedBounds(IReadOnlyList<ShardId> shards, long minRevision, CancellationToken cancel) =>
+        peer.Batch(
+            RouterRoutes.FeedBounds,
+            [.. shards.Select(shard => new PassedBound(shard, minRevision))],
+            FeedFrames.FeedBoundCommand,
+            FeedFrames.FeedBound,
+            cancel
+        );
+
     public Task<long> Incarnation(CancellationToken cancel) =>
         peer.Call(HttpMethod.Get, RouterRoutes.Incarnation, null, RouterJson.IncarnationOf, cancel);
 

@@ -98,6 +98,24 @@ public static class RouterEndpoints
                 )
         );
         Post(
+            RouterRoutes.FeedBounds,
+            http =>
+                PeerAnswers.Batch(
+                    http,
+                    FeedFrames.FeedBoundCommand,
+                    FeedFrames.FeedBound,
+                    RouterRoutes.MaxCommands,
+                    (passed, cancel) =>
+                        passed.Length == 0
+                            ? Task.FromResult(Array.Empty<Core.FeedBound>())
+                            : router.FeedBounds(
+                                [.. passed.Select(p => p.Shard)],
+                                passed.Max(p => p.MinRevision),
+                                cancel
+                            )
+                )
+        );
+        Post(
             RouterRoutes.Drain,
             http =>
                 Answer(

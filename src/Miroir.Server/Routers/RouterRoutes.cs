@@ -8,6 +8,7 @@ internal static class RouterRoutes
 
     public const string Inspect = "/_miroir/router/v1/inspect";
     public const string Repair = "/_miroir/router/v1/repair";
+    public const string FeedBounds = "/_miroir/router/v1/feed-bounds";
     public const string Incarnation = "/_miroir/router/v1/incarnation";
     public const string Drain = "/_miroir/router/v1/drain";
     public const string OpenWrites = "/_miroir/router/v1/writes";

@@ -44,13 +44,13 @@ internal static class EntropyFrames
                 return Core.DigestReply.NewDigests(new RangeDigests(incarnation, floor, digests));
             }
         ),
-        Stale<DigestReply, DigestReply.DigestStaleEpoch>(
+        Union.Stale<DigestReply, DigestReply.DigestStaleEpoch>(
             2,
             reply => (reply.Epoch, reply.Route),
             Core.DigestReply.NewDigestStaleEpoch
         ),
         Union.Case(3, Core.DigestReply.DigestNotServing),
-        Refused<DigestReply, DigestReply.DigestRefused>(4, reply => reply.Item, Core.DigestReply.NewDigestRefused)
+        Union.Refused<DigestReply, DigestReply.DigestRefused>(4, reply => reply.Item, Core.DigestReply.NewDigestRefused)
     );
 
     public static readonly FrameCodec<RangesCommand> RangesCommand = new(
@@ -87,13 +87,13 @@ internal static class EntropyFrames
             (writer, reply) => writer.Version(reply.Stored),
             (ref reader) => Core.HealReply.NewNothingToHeal(reader.Version())
         ),
-        Stale<HealReply, HealReply.HealStaleEpoch>(
+        Union.Stale<HealReply, HealReply.HealStaleEpoch>(
             3,
             reply => (reply.Epoch, reply.Route),
             Core.HealReply.NewHealStaleEpoch
         ),
         Union.Case(4, Core.HealReply.HealNotServing),
-        Refused<HealReply, HealReply.HealRefused>(5, reply => reply.Item, Core.HealReply.NewHealRefused)
+        Union.Refused<HealReply, HealReply.HealRefused>(5, reply => reply.Item, Core.HealReply.NewHealRefused)
     );
 
     public static readonly FrameCodec<ScrubCommand> ScrubCommand = new(
@@ -115,13 +115,13 @@ internal static class EntropyFrames
             (writer, reply) => WritePart(writer, reply.Item),
             (ref reader) => Core.ScrubReply.NewScrubbed(ReadPart(ref reader))
         ),
-        Stale<ScrubReply, ScrubReply.ScrubStaleEpoch>(
+        Union.Stale<ScrubReply, ScrubReply.ScrubStaleEpoch>(
             2,
             reply => (reply.Epoch, reply.Route),
             Core.ScrubReply.NewScrubStaleEpoch
         ),
         Union.Case(3, Core.ScrubReply.ScrubNotServing),
-        Refused<ScrubReply, ScrubReply.ScrubRefused>(4, reply => reply.Item, Core.ScrubReply.NewScrubRefused)
+        Union.Refused<ScrubReply, ScrubReply.ScrubRefused>(4, reply => reply.Item, Core.ScrubReply.NewScrubRefused)
     );
 
     public static readonly FrameCodec<PurgeCommand> PurgeCommand = new(
@@ -143,39 +143,14 @@ internal static class EntropyFrames
             (writer, reply) => writer.Int64(reply.Tombstones),
             (ref reader) => Core.PurgeReply.NewPurged(reader.LongNatural())
         ),
-        Stale<PurgeReply, PurgeReply.PurgeStaleEpoch>(
+        Union.Stale<PurgeReply, PurgeReply.PurgeStaleEpoch>(
             2,
             reply => (reply.Epoch, reply.Route),
             Core.PurgeReply.NewPurgeStaleEpoch
         ),
         Union.Case(3, Core.PurgeReply.PurgeNotServing),
-        Refused<PurgeReply, PurgeReply.PurgeRefused>(4, reply => reply.Item, Core.PurgeReply.NewPurgeRefused)
+        Union.Refused<PurgeReply, PurgeReply.PurgeRefused>(4, reply => reply.Item, Core.PurgeReply.NewPurgeRefused)
     );
-
-    private static UnionCase<T> Stale<T, TCase>(
-        byte number,
-        Func<TCase, (long Epoch, FSharpOption<Route>? Route)> fields,
-        Func<long, FSharpOption<Route>?, T> make
-    )
-        where TCase : T =>
-        Union.Case<T, TCase>(
-            number,
-            (writer, reply) =>
-            {
-                var (epoch, route) = fields(reply);
-                writer.Int64(epoch);
-                writer.OptionalRoute(route);
-            },
-            (ref reader) => make(reader.LongNatural(), reader.OptionalRoute())
-        );
-
-    private static UnionCase<T> Refused<T, TCase>(byte number, Func<TCase, Refusal> field, Func<Refusal, T> make)
-        where TCase : T =>
-        Union.Case<T, TCase>(
-            number,
-            (writer, reply) => writer.Refusal(field(reply)),
-            (ref reader) => make(reader.Refusal())
-        );
 
     private static void Ranges(this FrameWriter writer, HashRange[] ranges)
     {

@@ -39,6 +39,12 @@ public enum FrameKind : byte
     PurgeReply = 29,
     RepairCommand = 30,
     RepairOutcome = 31,
+    ChangesCommand = 32,
+    ChangesReply = 33,
+    LogChangesCommand = 34,
+    LogChangesReply = 35,
+    FeedBoundCommand = 36,
+    FeedBound = 37,
 }
 
 /// <summary>

@@ -1,3 +1,6 @@
+using Microsoft.FSharp.Core;
+using Miroir.Core;
+
 namespace Miroir.Server.Wire;
 
 /// <summary>One case of a union on the wire: its number, and how its fields follow it.</summary>
@@ -25,6 +28,28 @@ internal static class Union
     /// <summary>A case without fields.</summary>
     public static UnionCase<T> Case<T>(byte number, T value)
         where T : notnull => new Constant<T>(number, value);
+
+    /// <summary>The barrier stands higher: its epoch, and the route that was told with it.</summary>
+    public static UnionCase<T> Stale<T, TCase>(
+        byte number,
+        Func<TCase, (long Epoch, FSharpOption<Route>? Route)> fields,
+        Func<long, FSharpOption<Route>?, T> make
+    )
+        where TCase : T =>
+        Case<T, TCase>(
+            number,
+            (writer, reply) =>
+            {
+                var (epoch, route) = fields(reply);
+                writer.Int64(epoch);
+                writer.OptionalRoute(route);
+            },
+            (ref reader) => make(reader.LongNatural(), reader.OptionalRoute())
+        );
+
+    public static UnionCase<T> Refused<T, TCase>(byte number, Func<TCase, Refusal> field, Func<Refusal, T> make)
+        where TCase : T =>
+        Case<T, TCase>(number, (writer, reply) => writer.Refusal(field(reply)), (ref reader) => make(reader.Refusal()));
 
     public static FrameCodec<T> Codec<T>(FrameKind kind, params UnionCase<T>[] cases)
         where T : notnull

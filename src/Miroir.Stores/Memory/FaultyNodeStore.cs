@@ -247,6 +247,19 @@ public sealed class FaultyNodeStore(INodeStore inner, FaultPlan plan, IEntropy e
         return await inner.Purge(command, cancel);
     }
 
+    public async Task<ChangesReply> Changes(ChangesCommand command, CancellationToken cancel)
+    {
+        await Delay(plan, cancel);
+        return await inner.Changes(command, cancel);
+    }
+
+    public async Task<LogChangesReply> LogChanges(LogChangesCommand command, CancellationToken cancel)
+    {
+        var current = plan;
+        await Delay(current, cancel);
+        return current.IsFull ? LogChangesReply.NewLogRefused(Full(1)) : await inner.LogChanges(command, cancel);
+    }
+
     public async Task<MakeReply> BeginFill(MakeCommand command, CancellationToken cancel)
     {
         var current = plan;

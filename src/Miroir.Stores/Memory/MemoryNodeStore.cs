@@ -55,6 +55,12 @@ public sealed class MemoryNodeStore(IEntropy entropy, MemoryDisk? disk = null) :
 
     public Task<PurgeReply> Purge(PurgeCommand command, CancellationToken cancel) => One(command, cancel, Purge);
 
+    public Task<ChangesReply> Changes(ChangesCommand command, CancellationToken cancel) =>
+        One(command, cancel, Changes);
+
+    public Task<LogChangesReply> LogChanges(LogChangesCommand command, CancellationToken cancel) =>
+        One(command, cancel, LogChanges);
+
     public Task<MakeReply> BeginFill(MakeCommand command, CancellationToken cancel) => One(command, cancel, BeginFill);
 
     public Task<ScanReply> ScanFilling(ScanCommand command, CancellationToken cancel) =>
@@ -344,6 +350,46 @@ public sealed class MemoryNodeStore(IEntropy entropy, MemoryDisk? disk = null) :
         return Serves(command.Store, out var shard) && shard.Incarnation == command.Incarnation
             ? PurgeReply.NewPurged(shard.Purge(command.Below))
             : PurgeReply.PurgeNotServing;
+    }
+
+    private ChangesReply Changes(ChangesCommand command)
+    {
+        if (command.MaxChanges < 1)
+        {
+            return ChangesReply.NewChangesRefused(
+                new Refusal(RefusalCode.Failed, $"a page holds 1 change or more; asked for {command.MaxChanges}")
+            );
+        }
+
+        if (!Admits(command.Stamp, out var barrier))
+        {
+            return ChangesReply.NewChangesStaleEpoch(barrier.Epoch, Told(barrier));
+        }
+
+        return Serves(command.Store, out var shard)
+            ? ChangesReply.NewChanges(shard.Log.Page(command))
+            : ChangesReply.ChangesNotServing;
+    }
+
+    private LogChangesReply LogChanges(LogChangesCommand command)
+    {
+        if (!Admits(command.Stamp, out var barrier))
+        {
+            return LogChangesReply.NewLogStaleEpoch(barrier.Epoch, Told(barrier));
+        }
+
+        if (!Disk.Shards.TryGetValue(command.Store, out var shard))
+        {
+            return LogChangesReply.LogNotServing;
+        }
+
+        if (Array.Find(command.Changes, change => !shard.Range.Contains(change.Key)) is { } foreign)
+        {
+            return LogChangesReply.NewLogRefused(WrongShard(foreign.Key, command.Store, shard));
+        }
+
+        shard.Log.Add(command);
+        return LogChangesReply.Logged;
     }
 
     private MakeReply BeginFill(MakeCommand command)

@@ -39,6 +39,8 @@ internal sealed class MemoryShard(
     /// <summary>It answers nothing, and takes only what it is filled with.</summary>
     public bool IsFilling { get; set; } = isFilling;
 
+    public MemoryLog Log { get; } = new();
+
     /// <summary>Tombstones below it may have been purged.</summary>
     public DocumentVersion Floor { get; private set; } = DocumentVersion.Zero;
 
@@ -134,6 +136,17 @@ internal sealed class MemoryShard(
     public Document? Find(Key key) => byKey.TryGetValue(key, out var slot) ? slot.Document : null;
 
     public PutReply Put(Document document)
+    {
+        var reply = Store(document);
+        if (document.Entry.Origin != Origin.Migration)
+        {
+            Log.Add(Change.Of(document.Entry));
+        }
+
+        return reply;
+    }
+
+    private PutReply Store(Document document)
     {
         if (!byKey.TryGetValue(document.Key, out var slot))
         {

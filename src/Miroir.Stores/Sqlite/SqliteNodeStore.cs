@@ -206,6 +206,18 @@ public sealed class SqliteNodeStore : INodeStore
     }
 
     /// <inheritdoc/>
+    public Task<ChangesReply> Changes(ChangesCommand command, CancellationToken cancel) =>
+        Task.FromResult(
+            ChangesReply.NewChangesRefused(new Refusal(RefusalCode.Failed, "SQLite files keep no change log"))
+        );
+
+    /// <inheritdoc/>
+    public Task<LogChangesReply> LogChanges(LogChangesCommand command, CancellationToken cancel) =>
+        Task.FromResult(
+            LogChangesReply.NewLogRefused(new Refusal(RefusalCode.Failed, "SQLite files keep no change log"))
+        );
+
+    /// <inheritdoc/>
     public async Task<MakeReply> BeginFill(MakeCommand command, CancellationToken cancel)
     {
         using var call = Enter(cancel);

@@ -114,6 +114,12 @@ internal sealed class MemoryNode(string name) : INode
     public Task<PurgeReply> Purge(PurgeCommand command, CancellationToken cancel) =>
         throw new UnreachableException(name, "these tests do not ask for it");
 
+    public Task<ChangesReply> Changes(ChangesCommand command, CancellationToken cancel) =>
+        throw new UnreachableException(name, "these tests do not ask for it");
+
+    public Task<LogChangesReply> LogChanges(LogChangesCommand command, CancellationToken cancel) =>
+        throw new UnreachableException(name, "these tests do not ask for it");
+
     public Task<NodeStatus> Status(CancellationToken cancel) =>
         Task.FromResult(
             new NodeStatus(

@@ -70,6 +70,12 @@ public sealed class SyncingStore(
     public Task<PurgeReply> Purge(PurgeCommand command, CancellationToken cancel) =>
         Transaction(1, () => inner.Purge(command, cancel));
 
+    public Task<ChangesReply> Changes(ChangesCommand command, CancellationToken cancel) =>
+        inner.Changes(command, cancel);
+
+    public Task<LogChangesReply> LogChanges(LogChangesCommand command, CancellationToken cancel) =>
+        Transaction(1, () => inner.LogChanges(command, cancel));
+
     public Task<MakeReply> BeginFill(MakeCommand command, CancellationToken cancel) =>
         Transaction(1, () => inner.BeginFill(command, cancel));
 

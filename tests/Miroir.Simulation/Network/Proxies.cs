@@ -60,6 +60,20 @@ public sealed class SimNode(SimNetwork network, SimProcess from, string name) : 
     public Task<PurgeReply> Purge(PurgeCommand command, CancellationToken cancel) =>
         Call($"purge {command.Store} under {command.Stamp}", (node, limit) => node.Purge(command, limit), cancel);
 
+    public Task<ChangesReply> Changes(ChangesCommand command, CancellationToken cancel) =>
+        Call(
+            $"changes of {command.Store} behind {command.After} under {command.Stamp}",
+            (node, limit) => node.Changes(command, limit),
+            cancel
+        );
+
+    public Task<LogChangesReply> LogChanges(LogChangesCommand command, CancellationToken cancel) =>
+        Call(
+            $"log {command.Changes.Length} changes in {command.Store} under {command.Stamp}",
+            (node, limit) => node.LogChanges(command, limit),
+            cancel
+        );
+
     public Task<NodeStatus> Status(CancellationToken cancel) =>
         Call("status", (node, limit) => node.Status(limit), cancel);
 
@@ -140,6 +154,16 @@ public sealed class SimPeer(SimNetwork network, SimProcess from, string name) : 
             "repair",
             true,
             (service, limit) => ((IRouterPeer)service).Repair(command, minRevision, limit),
+            cancel
+        );
+
+    public Task<FeedBound[]> FeedBounds(IReadOnlyList<ShardId> shards, long minRevision, CancellationToken cancel) =>
+        network.Call(
+            from,
+            name,
+            "feed bounds",
+            true,
+            (service, limit) => ((IRouterPeer)service).FeedBounds(shards, minRevision, limit),
             cancel
         );
 

@@ -60,6 +60,15 @@ internal sealed class DisturbedNode(INode inner) : INode
 
     public Task<PurgeReply> Purge(PurgeCommand command, CancellationToken cancel) => inner.Purge(command, cancel);
 
+    public Task<ChangesReply> Changes(ChangesCommand command, CancellationToken cancel)
+    {
+        BeforeRead();
+        return inner.Changes(command, cancel);
+    }
+
+    public Task<LogChangesReply> LogChanges(LogChangesCommand command, CancellationToken cancel) =>
+        inner.LogChanges(command, cancel);
+
     public Task<NodeStatus> Status(CancellationToken cancel) => inner.Status(cancel);
 
     private async IAsyncEnumerable<ScanReply> Disturb(

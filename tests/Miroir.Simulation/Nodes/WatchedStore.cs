@@ -38,6 +38,12 @@ internal sealed class WatchedStore(INodeStore inner, Action before, Action<IRead
 
     public Task<PurgeReply> Purge(PurgeCommand command, CancellationToken cancel) => inner.Purge(command, cancel);
 
+    public Task<ChangesReply> Changes(ChangesCommand command, CancellationToken cancel) =>
+        inner.Changes(command, cancel);
+
+    public Task<LogChangesReply> LogChanges(LogChangesCommand command, CancellationToken cancel) =>
+        inner.LogChanges(command, cancel);
+
     public Task<MakeReply> BeginFill(MakeCommand command, CancellationToken cancel) => inner.BeginFill(command, cancel);
 
     public Task<ScanReply> ScanFilling(ScanCommand command, CancellationToken cancel) =>

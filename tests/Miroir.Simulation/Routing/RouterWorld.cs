@@ -140,6 +140,18 @@ internal sealed class TestNode(string name, IEntropy entropy) : INode
     public Task<PurgeReply> Purge(PurgeCommand command, CancellationToken cancel) =>
         throw new UnreachableException(name, "routers do not ask for this");
 
+    public Task<ChangesReply> Changes(ChangesCommand command, CancellationToken cancel)
+    {
+        MustBeUp();
+        return Store.Changes(command, cancel);
+    }
+
+    public Task<LogChangesReply> LogChanges(LogChangesCommand command, CancellationToken cancel)
+    {
+        MustBeUp();
+        return Store.LogChanges(command, cancel);
+    }
+
     public async Task<NodeStatus> Status(CancellationToken cancel)
     {
         MustBeUp();
