@@ -66,6 +66,31 @@ let mutants arguments =
     reportSetUp ()
     Mutants.run arguments
 
+/// Every layer of the harness in turn, what each found in artifacts/, and docs/chaos_testing_report.md made of that. A
+/// layer that finds fault does not keep the others from being run, nor the report from being written.
+let report arguments =
+    let isLarge = List.contains "--large" arguments
+
+    match arguments |> List.except [ "--large"; "--full" ] with
+    | [] -> ()
+    | unknown -> fail $"""'{String.concat " " unknown}' is not understood here: --large and --full are"""
+
+    Directory.CreateDirectory(at "artifacts") |> ignore
+    let toFile name = [ "--json"; at $"artifacts/{name}.json" ]
+
+    let layers = [
+        fun () -> explore ([ "--least"; "1000000" ] @ toFile "explore")
+        if isLarge then
+            fun () -> explore ("--large" :: toFile "explore-large")
+        fun () -> simulate ([ "--seeds"; "2000"; "--workers"; "2" ] @ toFile "simulate")
+        fun () -> simulate ([ "--scenarios"; "--workers"; "2" ] @ toFile "simulate")
+        fun () -> simulate ([ "--loss-table"; "--workers"; "2" ] @ toFile "simulate")
+        fun () -> mutants (toFile "mutants")
+        fun () -> chaos ([ "all"; "--loss-table"; "--report" ] @ List.except [ "--large" ] arguments)
+    ]
+
+    layers |> List.map (fun layer -> layer ()) |> List.max
+
 let publish () =
     let folder = at "publish"
 
@@ -145,6 +170,10 @@ let targets = [
         "mutants"
         "seed every fault of the test builds in turn, and show what finds it; [NAME...] [--json FILE]"
         mutants
+    withArguments
+        "report"
+        "run every layer of the harness, and write docs/chaos_testing_report.md from it; [--large] [--full]"
+        report
     withArguments "bench" "measure against SQLite and against a node alone, side by side" bench
     plain "check" "check the formatting of all files" check
     plain "format" "format all files" format

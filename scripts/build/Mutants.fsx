@@ -220,6 +220,18 @@ let tell (verdict: Verdict) =
 
     $"%-50s{verdict.Name} %-11s{verdict.Layer} %6.1f{verdict.Seconds} s  {verdict.Killer}: {outcome}"
 
+/// Of the working tree, with "+" where files were changed since; "unknown" outside of one.
+let private commit () =
+    let git arguments =
+        capture (TimeSpan.FromMinutes 1.0) "git" arguments
+
+    try
+        match git [ "rev-parse"; "--short"; "HEAD" ], git [ "status"; "--porcelain"; "-uno" ] with
+        | (0, head), (0, changes) -> head.Trim() + (if changes.Trim() = "" then "" else "+")
+        | _ -> "unknown"
+    with Failed _ ->
+        "unknown"
+
 let private write (file: string) (verdicts: Verdict list) =
     match Path.GetDirectoryName(Path.GetFullPath file) |> Option.ofObj with
     | Some folder -> Directory.CreateDirectory folder |> ignore
@@ -238,7 +250,9 @@ let private write (file: string) (verdicts: Verdict list) =
             |}
     ]
 
-    File.WriteAllText(file, JsonSerializer.Serialize(rows, JsonSerializerOptions(WriteIndented = true)))
+    let whole = {| commit = commit (); faults = rows |}
+
+    File.WriteAllText(file, JsonSerializer.Serialize(whole, JsonSerializerOptions(WriteIndented = true)))
 
 let run arguments =
     let rec read names json arguments =

@@ -1,4 +1,5 @@
 using Miroir.Oracle;
+using Miroir.Ports;
 
 namespace Miroir.Chaos.Demo;
 
@@ -25,6 +26,10 @@ internal sealed record DemoResult
     public required Classification Verdict { get; init; }
     public required string Killed { get; init; }
     public required string Outage { get; init; }
+
+    /// <summary>Passes of anti-entropy at the end: one that repairs, and one that looks; null in the control.</summary>
+    public required PassView? Run { get; init; }
+    public required PassView? Verify { get; init; }
     public required IReadOnlyList<(string Name, long PeakBytes)> PeakBytes { get; init; }
 
     private long DeltaCopied => Watch.View.GetProperty("deltaCopied").GetInt64();
@@ -54,6 +59,8 @@ internal sealed record DemoResult
             );
         if (DeltaCopied == 0)
             shortfalls.Add("the delta pass copied nothing");
+        if (Verify is not null && LastPasses.Complaint(Verify) is { Length: > 0 } complaint)
+            shortfalls.Add(complaint);
         return shortfalls;
     }
 
@@ -90,6 +97,8 @@ internal sealed record DemoResult
         );
         Row("writes after", LatencySummary.Of(writes.Where(s => s.StartMs > EndedMs)).ToString());
         PrintTimeline(output, writes);
+        if (Run is not null && Verify is not null)
+            Row("anti-entropy", LastPasses.Tell(Run, Verify));
         Row("peak memory", string.Join(", ", PeakBytes.Select(p => $"{p.Name} {p.PeakBytes / 1048576.0:F0} MiB")));
         output.WriteLine();
         output.WriteLine(

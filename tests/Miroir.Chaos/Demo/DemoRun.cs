@@ -109,6 +109,8 @@ internal sealed class DemoRun(DemoOptions options, TextWriter output)
 
         var judged = await FinalCheck.JudgeAsync(cluster, client, Index, history);
         Say($"read {judged.Keys:N0} keys, dumped {judged.Dumped:N0} entries of {cluster.Nodes.Count} nodes; checked");
+        // In the control, differences are there on purpose.
+        var passes = options.IsControl ? default : await LastPasses.RunAsync(coordinator, Index, cancel);
         cluster.Measure();
 
         var result = new DemoResult
@@ -129,6 +131,8 @@ internal sealed class DemoRun(DemoOptions options, TextWriter output)
             Verdict = judged.Verdict,
             Killed = killed,
             Outage = _outage?.Describe(samples) ?? "",
+            Run = passes.Run,
+            Verify = passes.Verify,
             PeakBytes = cluster.Processes.Select(p => (p.Name, p.PeakBytes)).ToList(),
         };
         result.Print(output);

@@ -19,10 +19,10 @@ internal static class ReportCommand
         }
         var inputs = new ReportInputs(
             ChaosArtifact.Read(In("chaos.json")),
-            Read<JsonObject>("simulate.json"),
-            Read<JsonObject>("explore.json"),
-            Read<JsonObject>("explore-large.json"),
-            Read<JsonNode>("mutants.json")
+            Read("simulate.json"),
+            Read("explore.json"),
+            Read("explore-large.json"),
+            Read("mutants.json")
         );
         File.WriteAllText(Target, ReportDocument.Of(inputs, WorkingTree.Commit()));
         Console.WriteLine($"{Target} was written from {ChaosCommand.Artifacts}/");
@@ -32,12 +32,11 @@ internal static class ReportCommand
     private static string In(string name) => Path.Combine(ChaosCommand.Artifacts, name);
 
     /// <summary>Null where there is no such file, or something else in it.</summary>
-    private static T? Read<T>(string name)
-        where T : JsonNode
+    private static JsonObject? Read(string name)
     {
         try
         {
-            return File.Exists(In(name)) ? JsonNode.Parse(File.ReadAllText(In(name))) as T : null;
+            return File.Exists(In(name)) ? JsonNode.Parse(File.ReadAllText(In(name))) as JsonObject : null;
         }
         catch (JsonException)
         {
@@ -53,5 +52,5 @@ internal sealed record ReportInputs(
     JsonObject? Simulation,
     JsonObject? Explorer,
     JsonObject? LargeExplorer,
-    JsonNode? Mutants
+    JsonObject? Mutants
 );

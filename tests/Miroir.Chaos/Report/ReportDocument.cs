@@ -31,31 +31,30 @@ internal sealed class ReportDocument
     {
         _text.Say("# Chaos testing report");
         _text.Say(
-            $"Written at commit {commit} by `{Build} chaos --report`, from what the commands below left in `artifacts/`. No number in it is typed by hand. [cutover.md](cutover.md) says what is claimed and why; [explorer.md](explorer.md) and [simulator.md](simulator.md) describe two of the layers."
+            $"Written at commit {commit} by `{Build} chaos --report`, from what the commands below left in `artifacts/`; `{Build} report` runs all of them and writes it anew. No number in it is typed by hand; \"+\" behind a commit: files were changed since. [cutover.md](cutover.md) says what is claimed and why; [explorer.md](explorer.md) and [simulator.md](simulator.md) describe two of the layers."
         );
         _text.Table(
             ["layer", "command", "at commit"],
             0,
             [
                 ["real processes", $"`{Build} chaos`, `chaos --loss-table`", inputs.Real?.Commit ?? NotRun],
-                ["simulator", $"`{Build} simulate ... --json artifacts/simulate.json`", CommitOf(inputs.Simulation)],
+                [
+                    "simulator",
+                    $"`{Build} simulate --seeds 2000 --json artifacts/simulate.json`, the same with `--scenarios` and with `--loss-table`",
+                    CommitOf(inputs.Simulation),
+                ],
                 ["explorer", $"`{Build} explore --json artifacts/explore.json`", CommitOf(inputs.Explorer)],
                 [
                     "explorer, large",
                     $"`{Build} explore --large --json artifacts/explore-large.json`",
                     CommitOf(inputs.LargeExplorer),
                 ],
-                [
-                    "seeded faults",
-                    $"`{Build} mutants`, which leaves `artifacts/mutants.json`",
-                    CommitOf(inputs.Mutants as JsonObject, inputs.Mutants is not null),
-                ],
+                ["seeded faults", $"`{Build} mutants --json artifacts/mutants.json`", CommitOf(inputs.Mutants)],
             ]
         );
     }
 
-    private static string CommitOf(JsonObject? run, bool isThere = false) =>
-        run is null && !isThere ? NotRun : Text(run?["commit"], "not noted");
+    private static string CommitOf(JsonObject? run) => run is null ? NotRun : Text(run["commit"], "not noted");
 
     private void Real(ChaosArtifact? real)
     {
@@ -145,6 +144,7 @@ internal sealed class ReportDocument
                         Number(row.Documents),
                         Number(row.MissingEventual),
                         Number(row.MissingConfirmed),
+                        row.MissingAfterPass < 0 ? "" : Number(row.MissingAfterPass),
                         Number(row.Lost),
                         row.SourceKept ? "kept" : "",
                         row.Wrong == "" ? "as it has to be" : $"WRONG: {row.Wrong}",
@@ -229,29 +229,34 @@ internal sealed class ReportDocument
         );
     }
 
-    private void Mutants(JsonNode? run)
+    private void Mutants(JsonObject? run)
     {
         _text.Say("## Faults seeded into the protocol");
-        if ((run as JsonArray ?? run?["mutants"] as JsonArray) is not { Count: > 0 } mutants)
+        if (run?["faults"] is not JsonArray { Count: > 0 } rows)
         {
             _text.Say(NotRun);
             return;
         }
+        var faults = rows.GroupBy(row => Text(row!["name"], ""), StringComparer.Ordinal).ToList();
         _text.Say(
-            $"{Number(mutants.Count)} faults: {Number(mutants.Count(m => Flag(m!["killed"])))} found, {Number(mutants.Count(m => !Flag(m!["killed"])))} not."
+            $"{Number(faults.Count)} faults, {Number(faults.Count(fault => fault.Any(row => Flag(row!["killed"]))))} of them found in a layer or more; {Number(rows.Count)} rows of a fault and a layer, {Number(rows.Count(row => Flag(row!["killed"])))} of them found. [mutants.md](mutants.md) says what counts as found."
         );
         _text.Table(
             ["fault", "layer", "found by", "s", "how, or why not"],
             0,
             [
-                .. mutants.Select(m =>
+                .. rows.Select(row =>
                     new[]
                     {
-                        $"`{Text(m!["name"], "")}`",
-                        Text(m["layer"], ""),
-                        Flag(m["killed"]) ? Text(m["killer"], "") : "survives",
-                        Seconds(m["seconds"]),
-                        Flag(m["killed"]) ? Text(m["detail"], "") : Text(m["survivorReason"], "no reason is known"),
+                        $"`{Text(row!["name"], "")}`",
+                        Text(row["layer"], ""),
+                        Flag(row["killed"]) ? Text(row["killer"], "")
+                        : Text(row["survivorReason"], "") == "" ? "LIVES"
+                        : "survives",
+                        Seconds(row["seconds"]),
+                        Flag(row["killed"]) || Text(row["survivorReason"], "") == ""
+                            ? Text(row["detail"], "")
+                            : Text(row["survivorReason"], ""),
                     }
                 ),
             ]

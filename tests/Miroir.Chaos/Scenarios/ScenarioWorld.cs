@@ -129,9 +129,12 @@ internal sealed class ScenarioWorld : IAsyncDisposable
             async () =>
             {
                 var started = await Admin.StartReshard(request, CancellationToken.None);
-                // An earlier try whose answer was lost has started it.
-                return started.IsOk || (await ViewsAsync())?.Any(view => view.Index == index) == true
-                    ? FSharpResult<bool, ClientError>.NewOk(true)
+                if (started.IsOk)
+                    return FSharpResult<bool, ClientError>.NewOk(true);
+                // Refused: an earlier try whose answer was lost may have started it. Who could say so may be gone again.
+                var views = await Admin.Migrations(CancellationToken.None);
+                return views.IsError ? FSharpResult<bool, ClientError>.NewError(views.ErrorValue)
+                    : views.ResultValue.Any(view => view.Index == index) ? FSharpResult<bool, ClientError>.NewOk(true)
                     : FSharpResult<bool, ClientError>.NewError(started.ErrorValue);
             }
         );
@@ -188,11 +191,4 @@ internal sealed class ScenarioWorld : IAsyncDisposable
         _handler.Dispose();
         _network?.Dispose();
     }
-}
-
-internal static class Results
-{
-    /// <exception cref="InvalidOperationException">It was refused, or nobody answered.</exception>
-    public static T Demand<T>(this FSharpResult<T, ClientError> result, string what) =>
-        result.IsOk ? result.ResultValue : throw new InvalidOperationException($"{what}: {result.ErrorValue.Message}");
 }

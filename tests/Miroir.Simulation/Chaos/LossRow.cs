@@ -75,6 +75,7 @@ public sealed record LossRow(
             { Delta: "on", MissingEventual: > 0 } => "an eventual read missed something behind a delta pass",
             { Delta: "skipped", MissingEventual: 0 } => "nothing was missed: the failures did not matter",
             { Delta: "skipped", AntiEntropy: "on", SourceKept: false } => "the source was not kept",
+            { Delta: "skipped", AntiEntropy: "on", MissingAfterPass: < 0 } => "nothing was read after the pass",
             { MissingAfterPass: > 0 } => "something was still missing after the pass",
             { Delta: "skipped", AntiEntropy: "off", Lost: 0 } => "nothing was lost without either",
             { Delta: "skipped", AntiEntropy: "off" } => "",
