@@ -124,6 +124,7 @@ let ``A merge gives each key once, in order, with its highest version and who ha
                 |> Array.distinctBy _.Digest
 
             Assert.That(key.IsConflicting, Is.EqualTo(contents.Length > 1))
+            Assert.That(key.IsEqual, Is.EqualTo(held |> Array.forall (Option.exists (isSame key.Best))))
 
     Check.One(config, holds)
 

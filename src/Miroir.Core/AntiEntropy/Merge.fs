@@ -41,12 +41,13 @@ type PagedCursor() =
             next <- next + 1
 
 [<Sealed>]
-type MergedKey(best: Entry, held: (Entry | null)[], isConflicting: bool) =
+type MergedKey(best: Entry, held: (Entry | null)[], isConflicting: bool, isEqual: bool) =
     member _.Key = best.Key
     member _.Best = best
     member _.Cursors = held.Length
     member _.Held(cursor: int) : Entry | null = held[cursor]
     member _.IsConflicting = isConflicting
+    member _.IsEqual = isEqual
 
     member _.HoldsBest(cursor: int) =
         match held[cursor] with
@@ -89,6 +90,12 @@ type Merge(cursors: IEntryCursor[]) =
                     failure
         | _ -> ValueNone
 
+    // For every key of every stream: comparing the records as such would put one on the heap each time.
+    let compareVersions (x: DocumentVersion) (y: DocumentVersion) =
+        match x.Term.CompareTo y.Term with
+        | 0 -> x.Clock.CompareTo y.Clock
+        | order -> order
+
     let rec refillFrom i =
         if i = cursors.Length then
             ValueNone
@@ -116,11 +123,12 @@ type Merge(cursors: IEntryCursor[]) =
         let held: (Entry | null)[] = Array.zeroCreate cursors.Length
         let mutable best: Entry | null = null
         let mutable isConflicting = false
+        let mutable isEqual = true
 
         for i in 0 .. cursors.Length - 1 do
             match heads[i] with
-            | null -> ()
-            | entry when entry.Key.CompareTo key <> 0 -> ()
+            | null -> isEqual <- false
+            | entry when entry.Key.CompareTo key <> 0 -> isEqual <- false
             | entry ->
                 held[i] <- entry
                 heads[i] <- null
@@ -129,15 +137,20 @@ type Merge(cursors: IEntryCursor[]) =
 
                 match best with
                 | null -> best <- entry
-                | known when entry.Version > known.Version ->
-                    best <- entry
-                    isConflicting <- false
-                | known when entry.Version = known.Version ->
-                    if entry.IsTombstone <> known.IsTombstone || entry.Digest <> known.Digest then
-                        isConflicting <- true
-                | _ -> ()
+                | known ->
+                    match compareVersions entry.Version known.Version with
+                    | 0 ->
+                        if entry.IsTombstone <> known.IsTombstone || entry.Digest <> known.Digest then
+                            isConflicting <- true
+                            isEqual <- false
+                    | order ->
+                        isEqual <- false
 
-        MergedKey(nonNull best, held, isConflicting)
+                        if order > 0 then
+                            best <- entry
+                            isConflicting <- false
+
+        MergedKey(nonNull best, held, isConflicting, isEqual)
 
     member _.Next() : MergeStep =
         match failure with

@@ -39,6 +39,8 @@ type MergedKey =
     member HoldsBest: cursor: int -> bool
     /// Two cursors have the highest version with different content: corruption, since a version is given once.
     member IsConflicting: bool
+    /// Every cursor has the highest version, with the content that `Best` has.
+    member IsEqual: bool
 
 type MergeStep =
     | Merged of MergedKey

@@ -42,11 +42,14 @@ internal sealed class Comparison(
         if (ranges.Length == 0)
             yield break;
         var round = new List<Sighting>();
-        await foreach (var sighting in group.MergeAsync(ranges))
+        await foreach (var merged in group.MergeAsync(ranges))
         {
             Compared++;
-            if (sighting.Best.Version.CompareTo(Watermark) > 0)
-                Watermark = sighting.Best.Version;
+            if (merged.Best.Version.CompareTo(Watermark) > 0)
+                Watermark = merged.Best.Version;
+            if (merged.IsEqual)
+                continue;
+            var sighting = Sighting.Of(merged);
             if (sighting.Kind(group.Floor).IsNone)
                 continue;
             round.Add(sighting);

@@ -42,7 +42,7 @@ public sealed record EntropyOptions
     public int RoundKeys { get; init; } = 20_000;
 
     /// <summary>Keys in one call to a writer.</summary>
-    public int RepairKeys { get; init; } = 500;
+    public int RepairKeys { get; init; } = 2_000;
 
     /// <summary>Bytes read of nodes in a second, over a whole pass; 0: no limit.</summary>
     public int MaxBytesPerSecond { get; init; } = 128 << 20;

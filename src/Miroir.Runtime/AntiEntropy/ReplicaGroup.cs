@@ -91,7 +91,7 @@ internal sealed class ReplicaGroup(
     }
 
     /// <summary>The merge of what the replicas have in the ranges, which are ordered and share nothing.</summary>
-    public async IAsyncEnumerable<Sighting> MergeAsync(HashRange[] ranges)
+    public async IAsyncEnumerable<MergedKey> MergeAsync(HashRange[] ranges)
     {
         meter.RoundTrip();
         using var ending = CancellationTokenSource.CreateLinkedTokenSource(cancel);
@@ -105,7 +105,7 @@ internal sealed class ReplicaGroup(
                 switch (merge.Next())
                 {
                     case MergeStep.Merged merged:
-                        yield return Sighting.Of(merged.Item);
+                        yield return merged.Item;
                         break;
                     case MergeStep.Feed feed:
                         var page = await PageAsync(streams[feed.Cursor]);
@@ -137,10 +137,10 @@ internal sealed class ReplicaGroup(
             .. wanted.Select(key => key.Hash).Distinct().Order().Select(hash => new HashRange(hash, hash + 1)),
         ];
         var seen = new Dictionary<Key, Sighting>(wanted.Count);
-        await foreach (var sighting in MergeAsync(ranges))
+        await foreach (var merged in MergeAsync(ranges))
         {
-            if (wanted.Contains(sighting.Key))
-                seen.Add(sighting.Key, sighting);
+            if (wanted.Contains(merged.Key))
+                seen.Add(merged.Key, Sighting.Of(merged));
         }
 
         return seen;

@@ -10,21 +10,22 @@ namespace Miroir.Runtime.Routing;
 /// </summary>
 internal sealed class Repairs(RouterContext context, ShardWriters writers)
 {
-    private const int MaxSideBySide = 64;
+    /// <summary>What goes together in the requests to a node.</summary>
+    private const int MaxSideBySide = 256;
 
     /// <summary>Outcomes in the order of the keys.</summary>
     public async Task<RepairOutcome[]> RepairAsync(RepairCommand command, CancellationToken cancel)
     {
         var outcomes = new RepairOutcome[command.Keys.Length];
-        for (var start = 0; start < outcomes.Length; start += MaxSideBySide)
+        var taken = 0;
+        async Task WorkAsync()
         {
-            var from = start;
-            var batch = Math.Min(MaxSideBySide, outcomes.Length - from);
-            var repaired = await Task.WhenAll(
-                Enumerable.Range(from, batch).Select(i => OneAsync(command.Index, command.Keys[i], cancel))
-            );
-            repaired.CopyTo(outcomes, from);
+            for (int i; (i = Interlocked.Increment(ref taken) - 1) < outcomes.Length; )
+            {
+                outcomes[i] = await OneAsync(command.Index, command.Keys[i], cancel);
+            }
         }
+        await Task.WhenAll(Enumerable.Range(0, Math.Min(MaxSideBySide, outcomes.Length)).Select(_ => WorkAsync()));
         return outcomes;
     }
 
