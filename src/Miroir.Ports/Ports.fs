@@ -60,6 +60,8 @@ type INodeStore =
     abstract Drop: command: DropCommand * cancel: CancellationToken -> Task<DropReply>
     /// One page, read in one snapshot that is closed before it returns.
     abstract ScanPage: command: ScanCommand * cancel: CancellationToken -> Task<ScanReply>
+    /// The same over several ranges.
+    abstract ScanRangesPage: command: RangesCommand * cancel: CancellationToken -> Task<ScanReply>
     abstract Stores: cancel: CancellationToken -> Task<StoreStatus[]>
     /// From the digests that are kept in the transactions that put; a part that cuts a leaf is read.
     abstract Digests: command: DigestCommand * cancel: CancellationToken -> Task<DigestReply>

@@ -36,12 +36,37 @@ type RangesCommand = {
     MaxEntries: int
 } with
 
+    /// The first of the ranges that may hold something behind `After`; as many as there are, where none does.
+    member this.First: int =
+        match this.After with
+        | null -> 0
+        | key ->
+            let mutable low = 0
+            let mutable high = this.Ranges.Length
+
+            while low < high do
+                let middle = (low + high) / 2
+
+                if this.Ranges[middle].Last < key.Hash then
+                    low <- middle + 1
+                else
+                    high <- middle
+
+            low
+
     /// What is left of it behind a key.
-    member this.Behind(key: Key) : RangesCommand = {
-        this with
-            After = key
-            Ranges = this.Ranges |> Array.filter (fun range -> range.Last >= key.Hash)
-    }
+    member this.Behind(key: Key) : RangesCommand =
+        let behind = { this with After = key }
+        let first = behind.First
+
+        // Ranges are left behind by halves, so that going through many of them copies each a few times at most.
+        if first * 2 >= this.Ranges.Length then
+            {
+                behind with
+                    Ranges = this.Ranges[first..]
+            }
+        else
+            behind
 
 /// Replace a copy whose content is wrong, at the same version.
 type HealCommand = {

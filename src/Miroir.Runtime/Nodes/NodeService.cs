@@ -70,30 +70,8 @@ public sealed class NodeService : INode
     public Task<DropReply> Drop(DropCommand command, CancellationToken cancel) =>
         Pass(controls, command, store.Drop, (_, refusal) => DropReply.NewDropRefused(refusal), cancel);
 
-    public async IAsyncEnumerable<ScanReply> Scan(
-        ScanCommand command,
-        [EnumeratorCancellation] CancellationToken cancel
-    )
-    {
-        // A place is held for a page, not for the stream: a slow reader keeps nobody waiting.
-        while (true)
-        {
-            var reply = await Pass(
-                scans,
-                command,
-                store.ScanPage,
-                (_, refusal) => ScanReply.NewScanRefused(refusal),
-                cancel
-            );
-            yield return reply;
-            if (reply is not ScanReply.Page { Item: { IsLast: false, Entries: [.., var last] } })
-            {
-                yield break;
-            }
-
-            command = command.Behind(last.Key);
-        }
-    }
+    public IAsyncEnumerable<ScanReply> Scan(ScanCommand command, CancellationToken cancel) =>
+        Pages(command, store.ScanPage, (asked, last) => asked.Behind(last), cancel);
 
     public IAsyncEnumerable<ReconcileReply> Reconcile(ReconcileCommand command, CancellationToken cancel) =>
         reconciler.Run(command, cancel);
@@ -101,38 +79,8 @@ public sealed class NodeService : INode
     public Task<DigestReply> Digests(DigestCommand command, CancellationToken cancel) =>
         Pass(reads, command, store.Digests, (_, refusal) => DigestReply.NewDigestRefused(refusal), cancel);
 
-    public async IAsyncEnumerable<ScanReply> ScanRanges(
-        RangesCommand command,
-        [EnumeratorCancellation] CancellationToken cancel
-    )
-    {
-        var pages = new RangePages(command);
-        if (pages.Next is null)
-        {
-            yield return ScanReply.NewPage(RangePages.Empty);
-        }
-
-        while (pages.Next is { } scan)
-        {
-            var reply = await Pass(
-                scans,
-                scan,
-                store.ScanPage,
-                (_, refusal) => ScanReply.NewScanRefused(refusal),
-                cancel
-            );
-            if (reply is not ScanReply.Page { Item: var page })
-            {
-                yield return reply;
-                yield break;
-            }
-
-            if (pages.Take(page) is { } full)
-            {
-                yield return ScanReply.NewPage(full);
-            }
-        }
-    }
+    public IAsyncEnumerable<ScanReply> ScanRanges(RangesCommand command, CancellationToken cancel) =>
+        Pages(command, store.ScanRangesPage, (asked, last) => asked.Behind(last), cancel);
 
     public Task<HealReply[]> Heal(IReadOnlyList<HealCommand> commands, CancellationToken cancel) =>
         Pass(puts, commands, store.Heal, All<HealCommand, HealReply>(HealReply.NewHealRefused), cancel);
@@ -161,6 +109,27 @@ public sealed class NodeService : INode
         catch (Exception e) when (IsStoreFailure(e))
         {
             throw Failed(e);
+        }
+    }
+
+    private async IAsyncEnumerable<ScanReply> Pages<TCommand>(
+        TCommand command,
+        Func<TCommand, CancellationToken, Task<ScanReply>> serve,
+        Func<TCommand, Key, TCommand> behind,
+        [EnumeratorCancellation] CancellationToken cancel
+    )
+    {
+        // A place is held for a page, not for the stream: a slow reader keeps nobody waiting.
+        while (true)
+        {
+            var reply = await Pass(scans, command, serve, (_, refusal) => ScanReply.NewScanRefused(refusal), cancel);
+            yield return reply;
+            if (reply is not ScanReply.Page { Item: { IsLast: false, Entries: [.., var last] } })
+            {
+                yield break;
+            }
+
+            command = behind(command, last.Key);
         }
     }
 

@@ -210,6 +210,12 @@ public sealed class FaultyNodeStore(INodeStore inner, FaultPlan plan, IEntropy e
         return await inner.ScanPage(command, cancel);
     }
 
+    public async Task<ScanReply> ScanRangesPage(RangesCommand command, CancellationToken cancel)
+    {
+        await Delay(plan, cancel);
+        return await inner.ScanRangesPage(command, cancel);
+    }
+
     /// <summary>As the store says it, what was refused here added to its failed puts.</summary>
     public async Task<StoreStatus[]> Stores(CancellationToken cancel)
     {

@@ -34,6 +34,9 @@ public sealed class MemoryNodeStore(IEntropy entropy, MemoryDisk? disk = null) :
 
     public Task<ScanReply> ScanPage(ScanCommand command, CancellationToken cancel) => One(command, cancel, Scan);
 
+    public Task<ScanReply> ScanRangesPage(RangesCommand command, CancellationToken cancel) =>
+        One(command, cancel, ScanRanges);
+
     public Task<StoreStatus[]> Stores(CancellationToken cancel) =>
         One(
             0,
@@ -261,26 +264,26 @@ public sealed class MemoryNodeStore(IEntropy entropy, MemoryDisk? disk = null) :
         return DropReply.Dropped;
     }
 
-    private ScanReply Scan(ScanCommand command)
-    {
-        if (command.MaxEntries < 1 || (command.WithBodies && command.MaxBytes < 1))
-        {
-            return ScanReply.NewScanRefused(
-                new Refusal(
-                    RefusalCode.Failed,
-                    $"a page holds 1 entry or more, and 1 byte of bodies or more; asked for {command.MaxEntries} and {command.MaxBytes}"
-                )
-            );
-        }
+    private ScanReply Scan(ScanCommand command) =>
+        command.MaxEntries < 1 || (command.WithBodies && command.MaxBytes < 1)
+            ? ScanReply.NewScanRefused(EmptyPage.Refusal(command.MaxEntries, command.MaxBytes))
+            : Scan(command.Stamp, command.Store, shard => PageOf(shard, command));
 
-        if (!Admits(command.Stamp, out var barrier) && !Mutants.readsBelowTheBarrier())
+    private ScanReply ScanRanges(RangesCommand command) =>
+        command.MaxEntries < 1
+            ? ScanReply.NewScanRefused(EmptyPage.Refusal(command.MaxEntries, 1))
+            : Scan(command.Stamp, command.Store, shard => ScanReply.NewPage(shard.Page(command)));
+
+    private ScanReply Scan(RouteStamp stamp, ShardId store, Func<MemoryShard, ScanReply> page)
+    {
+        if (!Admits(stamp, out var barrier) && !Mutants.readsBelowTheBarrier())
         {
             return ScanReply.NewScanStaleEpoch(barrier.Epoch, Told(barrier));
         }
 
-        if (Serves(command.Store, out var shard))
+        if (Serves(store, out var shard))
         {
-            return PageOf(shard, command);
+            return page(shard);
         }
 
         return Mutants.notServingAnswersAbsent()

@@ -200,6 +200,30 @@ internal sealed class MemoryShard(
         return new ScanPage([.. entries], [.. bodies], true);
     }
 
+    public ScanPage Page(RangesCommand command)
+    {
+        var entries = new List<Entry>();
+        for (var i = command.First; i < command.Ranges.Length; i++)
+        {
+            foreach (var document in From(command.Ranges[i].Lo, command.After))
+            {
+                if (document.Key.Hash > command.Ranges[i].Last)
+                {
+                    break;
+                }
+
+                if (entries.Count == command.MaxEntries)
+                {
+                    return new ScanPage([.. entries], [], false);
+                }
+
+                entries.Add(document.Entry);
+            }
+        }
+
+        return new ScanPage([.. entries], [], true);
+    }
+
     private IEnumerable<Document> From(ulong lo, Key? after)
     {
         // An empty key sorts below every real one of its hash.

@@ -166,16 +166,14 @@ internal sealed class ShardReader : IDisposable
     public ScanPage Page(ScanCommand command)
     {
         var statement = command.WithBodies ? _documents : _entries;
-        // An empty key sorts below every real one of its hash.
-        var isBehind = command.After is not null && command.After.Hash >= command.Range.Lo;
-        statement
-            .Bind(1, ShardSchema.ToStored(isBehind ? command.After!.Hash : command.Range.Lo))
-            .BindText(2, isBehind ? command.After!.Span : [])
-            .Bind(3, ShardSchema.ToStored(command.Range.Last))
-            .Bind(4, command.MaxEntries + 1L);
+        Bind(statement, command.Range, command.After, command.MaxEntries);
         try
         {
-            return command.WithBodies ? Documents(statement, command) : Entries(statement, command.MaxEntries);
+            if (command.WithBodies)
+                return Documents(statement, command);
+            var entries = new List<Entry>();
+            var isLast = ReadEntries(entries, command.MaxEntries);
+            return new ScanPage([.. entries], [], isLast);
         }
         finally
         {
@@ -183,19 +181,53 @@ internal sealed class ShardReader : IDisposable
         }
     }
 
-    public void Dispose() => _database.Dispose();
-
-    private static ScanPage Entries(Statement statement, int max)
+    /// <summary>In one snapshot.</summary>
+    public ScanPage Page(RangesCommand command)
     {
         var entries = new List<Entry>();
-        while (statement.Step())
+        var isLast = true;
+        Begin();
+        try
+        {
+            for (var i = command.First; isLast && i < command.Ranges.Length; i++)
+            {
+                Bind(_entries, command.Ranges[i], command.After, command.MaxEntries - entries.Count);
+                isLast = ReadEntries(entries, command.MaxEntries);
+            }
+
+            return new ScanPage([.. entries], [], isLast);
+        }
+        finally
+        {
+            _entries.Reset();
+            End();
+        }
+    }
+
+    public void Dispose() => _database.Dispose();
+
+    /// <summary>To one more than there is room for, which says that there is more.</summary>
+    private static void Bind(Statement page, HashRange range, Key? after, int room)
+    {
+        // An empty key sorts below every real one of its hash.
+        var isBehind = after is not null && after.Hash >= range.Lo;
+        page.Bind(1, ShardSchema.ToStored(isBehind ? after!.Hash : range.Lo))
+            .BindText(2, isBehind ? after!.Span : [])
+            .Bind(3, ShardSchema.ToStored(range.Last))
+            .Bind(4, room + 1L);
+    }
+
+    /// <summary>Adds to a page what its statement has; false: there is more than the page holds.</summary>
+    private bool ReadEntries(List<Entry> entries, int max)
+    {
+        while (_entries.Step())
         {
             if (entries.Count == max)
-                return new ScanPage([.. entries], [], false);
-            entries.Add(ReadEntry(statement, Key.OfBytes(statement.Text(0))));
+                return false;
+            entries.Add(ReadEntry(_entries, Key.OfBytes(_entries.Text(0))));
         }
 
-        return new ScanPage([.. entries], [], true);
+        return true;
     }
 
     private ScanPage Documents(Statement statement, ScanCommand command)

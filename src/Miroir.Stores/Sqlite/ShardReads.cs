@@ -25,15 +25,22 @@ internal static class ShardReads
         return replies;
     }
 
-    public static ScanReply Scan(ShardFiles files, ScanCommand command, RouteBarrier barrier)
+    /// <param name="page">Reads it.</param>
+    public static ScanReply Scan(
+        ShardFiles files,
+        RouteStamp stamp,
+        ShardId store,
+        RouteBarrier barrier,
+        Func<ShardReader, ScanPage> page
+    )
     {
         ScanReply StaleOr(ScanReply other) =>
-            IsStale(command.Stamp, barrier) ? ScanReply.NewScanStaleEpoch(barrier.Epoch, barrier.ToldOption) : other;
+            IsStale(stamp, barrier) ? ScanReply.NewScanStaleEpoch(barrier.Epoch, barrier.ToldOption) : other;
 
         var missing = Mutants.notServingAnswersAbsent()
             ? ScanReply.NewPage(new ScanPage([], [], true))
             : ScanReply.ScanNotServing;
-        if (!files.TryServing(command.Store, out var file))
+        if (!files.TryServing(store, out var file))
             return StaleOr(missing);
         return On(
                 files,
@@ -43,9 +50,9 @@ internal static class ShardReads
                     barrier.EnterShared();
                     try
                     {
-                        return IsStale(command.Stamp, barrier)
+                        return IsStale(stamp, barrier)
                             ? ScanReply.NewScanStaleEpoch(barrier.Epoch, barrier.ToldOption)
-                            : ScanReply.NewPage(reader.Page(command));
+                            : ScanReply.NewPage(page(reader));
                     }
                     finally
                     {

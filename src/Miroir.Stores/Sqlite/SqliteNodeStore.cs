@@ -151,16 +151,18 @@ public sealed class SqliteNodeStore : INodeStore
     public async Task<ScanReply> ScanPage(ScanCommand command, CancellationToken cancel)
     {
         using var call = Enter(cancel);
-        if (command.MaxEntries < 1 || (command.WithBodies && command.MaxBytes < 1))
-            return ScanReply.NewScanRefused(
-                new Refusal(
-                    RefusalCode.Failed,
-                    $"a page holds 1 entry or more, and 1 byte of bodies or more; asked for {command.MaxEntries} and {command.MaxBytes}"
-                )
-            );
-        await _registry.Admit(command.Stamp).ConfigureAwait(false);
-        var barrier = _registry.Barrier(command.Stamp.Shard);
-        return await _reads.Run(() => ShardReads.Scan(_registry.Files, command, barrier), cancel).ConfigureAwait(false);
+        return command.MaxEntries < 1 || (command.WithBodies && command.MaxBytes < 1)
+            ? ScanReply.NewScanRefused(EmptyPage.Refusal(command.MaxEntries, command.MaxBytes))
+            : await Scan(command.Stamp, command.Store, reader => reader.Page(command), cancel).ConfigureAwait(false);
+    }
+
+    /// <inheritdoc/>
+    public async Task<ScanReply> ScanRangesPage(RangesCommand command, CancellationToken cancel)
+    {
+        using var call = Enter(cancel);
+        return command.MaxEntries < 1
+            ? ScanReply.NewScanRefused(EmptyPage.Refusal(command.MaxEntries, 1))
+            : await Scan(command.Stamp, command.Store, reader => reader.Page(command), cancel).ConfigureAwait(false);
     }
 
     /// <inheritdoc/>
@@ -262,6 +264,20 @@ public sealed class SqliteNodeStore : INodeStore
                 _reads.Dispose();
                 _lock.Dispose();
             })
+            .ConfigureAwait(false);
+    }
+
+    private async Task<ScanReply> Scan(
+        RouteStamp stamp,
+        ShardId store,
+        Func<ShardReader, ScanPage> page,
+        CancellationToken cancel
+    )
+    {
+        await _registry.Admit(stamp).ConfigureAwait(false);
+        var barrier = _registry.Barrier(stamp.Shard);
+        return await _reads
+            .Run(() => ShardReads.Scan(_registry.Files, stamp, store, barrier, page), cancel)
             .ConfigureAwait(false);
     }
 

@@ -58,6 +58,9 @@ public sealed class SyncingStore(
 
     public Task<ScanReply> ScanPage(ScanCommand command, CancellationToken cancel) => inner.ScanPage(command, cancel);
 
+    public Task<ScanReply> ScanRangesPage(RangesCommand command, CancellationToken cancel) =>
+        inner.ScanRangesPage(command, cancel);
+
     public Task<StoreStatus[]> Stores(CancellationToken cancel) => inner.Stores(cancel);
 
     public Task<DigestReply> Digests(DigestCommand command, CancellationToken cancel) => inner.Digests(command, cancel);

@@ -39,6 +39,47 @@ internal sealed partial class ConformanceRun
         );
     }
 
+    private async Task ScanRanges(INodeStore store, StoreOperation.ScanRanges scan)
+    {
+        var stamp = StoreUniverse.Stamp(scan.Route, scan.Epoch);
+        var id = StoreUniverse.Shard(scan.Store);
+        var ranges = StoreUniverse.Apart(scan.Bounds);
+        var after = scan.After < 0 ? null : StoreUniverse.KeyAt(scan.After);
+        var command = new RangesCommand(stamp, id, ranges, after, scan.MaxEntries);
+        if (!reference.Admits(stamp) || reference.Serving(id) is null)
+        {
+            CheckUnscanned(stamp, await store.ScanRangesPage(command, CancellationToken.None));
+            return;
+        }
+
+        string[] expected =
+        [
+            .. ranges
+                .SelectMany(range => reference.Slice(id, range, after))
+                .Select(document => StoreUniverse.Describe(document.Entry)),
+        ];
+        List<string> seen = [];
+        ScanPage page;
+        do
+        {
+            var reply = await store.ScanRangesPage(command, CancellationToken.None);
+            Assert.That(reply, Is.TypeOf<ScanReply.Page>());
+            page = ((ScanReply.Page)reply).Item;
+            Assert.That(page.Bodies, Is.Empty);
+            Assert.That(page.Entries, Has.Length.AtMost(scan.MaxEntries));
+            seen.AddRange(page.Entries.Select(entry => StoreUniverse.Describe(entry)));
+            if (!page.IsLast)
+            {
+                Assert.That(page.Entries, Is.Not.Empty, "a page that is not the last leads on");
+                command = command.Behind(page.Entries[^1].Key);
+            }
+
+            Assert.That(page.IsLast, Is.EqualTo(seen.Count >= expected.Length), "IsLast where nothing is behind");
+        } while (!page.IsLast);
+
+        Assert.That(seen, Is.EqualTo(expected), $"entries of {string.Join(' ', ranges)} behind {after}");
+    }
+
     private async Task Heal(INodeStore store, StoreOperation.Heal heal)
     {
         var stamp = StoreUniverse.Stamp(heal.Route, heal.Epoch);

@@ -27,6 +27,9 @@ internal sealed partial class ConformanceRun(Func<Task<INodeStore>> open) : IAsy
             case StoreOperation.Scan scan:
                 await Scan(store, scan);
                 break;
+            case StoreOperation.ScanRanges scan:
+                await ScanRanges(store, scan);
+                break;
             case StoreOperation.Raise raise:
                 await Raise(store, raise);
                 break;
@@ -255,10 +258,17 @@ internal sealed partial class ConformanceRun(Func<Task<INodeStore>> open) : IAsy
             return;
         }
 
-        var reply = await store.ScanPage(
-            new ScanCommand(stamp, id, range, after, scan.MaxEntries, scan.MaxBytes, scan.WithBodies),
-            CancellationToken.None
+        CheckUnscanned(
+            stamp,
+            await store.ScanPage(
+                new ScanCommand(stamp, id, range, after, scan.MaxEntries, scan.MaxBytes, scan.WithBodies),
+                CancellationToken.None
+            )
         );
+    }
+
+    private void CheckUnscanned(RouteStamp stamp, ScanReply reply)
+    {
         if (stamp.Epoch < reference.Barrier(stamp.Shard))
         {
             Assert.That((reply as ScanReply.ScanStaleEpoch)?.Epoch, Is.EqualTo(reference.Barrier(stamp.Shard)));

@@ -35,6 +35,14 @@ internal abstract record StoreOperation
         bool WithBodies
     ) : StoreOperation;
 
+    /// <summary>Every page from <c>After</c> (-1: the start) over the ranges between each second of some bounds and the next.</summary>
+    public sealed record ScanRanges(int Route, int Epoch, int Store, int[] Bounds, int After, int MaxEntries)
+        : StoreOperation
+    {
+        public override string ToString() =>
+            $"scan {Route}@{Epoch} of {Store}: {string.Join(' ', Bounds)} behind {After}, {MaxEntries} at once";
+    }
+
     public sealed record Raise(int Route, int Epoch, int Store, bool Tell) : StoreOperation;
 
     public sealed record Make(int Route, int Epoch, int Store, int Migration) : StoreOperation;
@@ -116,6 +124,17 @@ internal static class StoreOperations
             from bytes in Gen.Choose(1, 300)
             from bodies in ArbMap.Default.GeneratorFor<bool>()
             select (StoreOperation)new StoreOperation.Scan(route, epoch, store, range, after, entries, bytes, bodies)
+        ),
+        (
+            4,
+            from route in Upto(3)
+            from epoch in Epoch
+            from store in Upto(3)
+            from size in Gen.Choose(0, 9)
+            from bounds in Upto(StoreUniverse.Bounds.Length).ArrayOf(size)
+            from after in Gen.Choose(-1, 15)
+            from entries in Gen.Choose(1, 6)
+            select (StoreOperation)new StoreOperation.ScanRanges(route, epoch, store, bounds, after, entries)
         ),
         (
             2,

@@ -73,6 +73,17 @@ internal static class StoreUniverse
         return new HashRange(Bounds[lo], lo == hi ? 0 : Bounds[hi]);
     }
 
+    /// <summary>Ordered ranges that share nothing: from a bound to the next, and a gap to the one behind.</summary>
+    public static HashRange[] Apart(int[] bounds) =>
+        [
+            .. bounds
+                .Select(bound => Bounds[bound])
+                .Distinct()
+                .Order()
+                .Chunk(2)
+                .Select(pair => new HashRange(pair[0], pair.Length == 2 ? pair[1] : 0)),
+        ];
+
     public static ShardId Shard(int i) => Shards[i % Shards.Length].Id;
 
     public static Key KeyAt(int i) => Keys[i % Keys.Length];
