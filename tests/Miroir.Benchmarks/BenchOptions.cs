@@ -7,13 +7,13 @@ namespace Miroir.Benchmarks;
 /// <param name="IsQuick">Sizes that say whether it works, not how fast it is.</param>
 internal sealed record BenchOptions(string Folder, bool IsQuick)
 {
-    /// <summary>How many documents are copied; 0: the sizes that the copy is measured at.</summary>
+    /// <summary>How many documents are copied, or compared; 0: the sizes that this is measured at.</summary>
     public int Documents { get; init; }
 
     public const string Usage = """
         usage: bench [NAME...] [--quick] [--data DIR]
           --quick         small sizes of all in under a minute: says whether it works, not how fast
-          --documents N   what `copy` copies, instead of its sizes (three times)
+          --documents N   what `copy` copies (three times) and `anti-entropy` compares, instead of their sizes
           --data DIR      where files are made, and removed again (default: the current directory): the disk to measure
         """;
 

@@ -64,7 +64,7 @@ internal static class CutoverStall
         await cluster.StartRouterAsync("router");
         using var client = new RouterClient(cluster.Routers[0].Address, Index);
         var watch = new MigrationWatch(client.Http, new Uri(cluster.Coordinator.Address), Stopwatch.StartNew());
-        await client.CreateIndexAsync(OldShards, cancel);
+        await client.CreateIndexAsync(OldShards, replication: 1, cancel);
         await client.ImportAsync(documents, cancel);
 
         var revision = 0;

@@ -15,13 +15,16 @@ internal static class MadeDocuments
     /// <summary>A JSON object of exactly <see cref="BodyBytes"/> bytes.</summary>
     /// <param name="number">Whose it is.</param>
     /// <param name="revision">Another body for each.</param>
-    public static byte[] Body(int number, int revision = 0)
+    public static byte[] Body(int number, int revision = 0) => Body(Id(number), number, revision, BodyBytes);
+
+    /// <summary>The same with another id, of exactly <paramref name="bytes"/> bytes.</summary>
+    public static byte[] Body(string id, int number, int revision, int bytes)
     {
-        var body = new byte[BodyBytes];
-        var head = Encoding.UTF8.GetBytes($"{{\"id\":\"{Id(number)}\",\"revision\":{revision},\"text\":\"", body);
-        var from = (int)((number * 2654435761L + revision * 40503L) % (Noise.Length - BodyBytes));
-        Noise.AsSpan(from, BodyBytes - head - 2).CopyTo(body.AsSpan(head));
-        "\"}"u8.CopyTo(body.AsSpan(BodyBytes - 2));
+        var body = new byte[bytes];
+        var head = Encoding.UTF8.GetBytes($"{{\"id\":\"{id}\",\"revision\":{revision},\"text\":\"", body);
+        var from = (int)((number * 2654435761L + revision * 40503L) % (Noise.Length - bytes));
+        Noise.AsSpan(from, bytes - head - 2).CopyTo(body.AsSpan(head));
+        "\"}"u8.CopyTo(body.AsSpan(bytes - 2));
         return body;
     }
 

@@ -13,6 +13,7 @@ internal static class Program
         ("copy", LiveCopy.RunAsync),
         ("single", SingleDocuments.RunAsync),
         ("cutover", CutoverStall.RunAsync),
+        ("anti-entropy", EntropyBenchmark.RunAsync),
         ("shard-file-fsyncs", ShardFileFsyncs.RunAsync),
         ("sqlite-node-store", SqliteNodeStoreThroughput.RunAsync),
     ];

@@ -47,7 +47,7 @@ internal sealed class RouterClient : IDisposable
     public long Unknown => Interlocked.Read(ref _unknown);
 
     /// <summary>Makes the index; its primary key is the one of <see cref="MadeDocuments"/>.</summary>
-    public async Task CreateIndexAsync(int shards, CancellationToken cancel)
+    public async Task CreateIndexAsync(int shards, int replication, CancellationToken cancel)
     {
         var body = JsonSerializer.SerializeToUtf8Bytes(
             new
@@ -55,7 +55,7 @@ internal sealed class RouterClient : IDisposable
                 uid = _index,
                 primaryKey = "id",
                 shards,
-                replication = 1,
+                replication,
             }
         );
         using var response = await SendAsync(

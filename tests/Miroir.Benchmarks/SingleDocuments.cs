@@ -32,7 +32,7 @@ internal static class SingleDocuments
             var alone = await cluster.StartNodeAsync("alone");
             using var directory = new HttpNodeDirectory();
             using var client = new RouterClient(cluster.Routers[0].Address, Index);
-            await client.CreateIndexAsync(Shards, cancel);
+            await client.CreateIndexAsync(Shards, replication: 1, cancel);
             var node = await NodeAlone.MakeAsync(directory.Get("alone", alone.Address), Shards, documents, cancel);
             await client.ImportAsync(documents, cancel);
 

@@ -85,10 +85,20 @@ internal sealed class LeafTable
             )
             : throw new DamagedFileException($"an entry has a digest of {stored.Length} bytes, not 16");
 
-    public void Add(Entry entry) => Change(entry.Key.Hash) += RangeDigest.OfEntry(entry);
+    /// <summary>See <see cref="SqliteNodeStoreOptions.KeepsLeafDigests"/>.</summary>
+    public bool IsKept { get; init; } = true;
 
-    public void Remove(Key key, DocumentVersion version, bool isTombstone, Digest body) =>
-        Change(key.Hash) -= RangeDigest.OfEntry(key, version, isTombstone, body);
+    public void Add(Entry entry)
+    {
+        if (IsKept)
+            Change(entry.Key.Hash) += RangeDigest.OfEntry(entry);
+    }
+
+    public void Remove(Key key, DocumentVersion version, bool isTombstone, Digest body)
+    {
+        if (IsKept)
+            Change(key.Hash) -= RangeDigest.OfEntry(key, version, isTombstone, body);
+    }
 
     /// <summary>The leaf's digest becomes this, whatever it was. It has no other change in this transaction.</summary>
     public void Set(int leaf, RangeDigest digest) => _changes[leaf] = digest - _committed.Leaves[leaf];

@@ -76,7 +76,7 @@ internal sealed class ShardWriter : IDisposable
             );
             _deleteEntry = _database.Prepare("DELETE FROM entries WHERE hash = ?1 AND key = ?2");
             Digests = new CommittedDigests(store.Range) { Floor = ReadFloor() };
-            _leaves = new LeafTable(_database, Digests);
+            _leaves = new LeafTable(_database, Digests) { IsKept = options.KeepsLeafDigests };
             using var counters = _database.Prepare("SELECT documents, tombstones, body_bytes FROM counters");
             if (!counters.Step())
                 throw new DamagedFileException($"'{path}' has no counters.");

@@ -73,6 +73,9 @@ public sealed record SqliteNodeStoreOptions
         AtLeastOne(nameof(RestampInterval), (long)RestampInterval.TotalMilliseconds);
     }
 
+    /// <summary>False only to measure what keeping them costs: such a store can be compared with none.</summary>
+    internal bool KeepsLeafDigests { get; init; } = true;
+
     internal DatabaseOptions Writer(DatabaseAccess access, int cacheKiB) =>
         new()
         {

@@ -1,0 +1,95 @@
+using Miroir.Core;
+using Miroir.Stores.Sqlite;
+
+namespace Miroir.Benchmarks;
+
+/// <summary>
+/// What keeping leaf digests costs a put: the same puts into stores that keep them and into stores that do not, by turns.
+/// The second kind exists for this comparison alone.
+/// </summary>
+internal sealed class DigestCost(string folder, int rows)
+{
+    private const int Callers = 64;
+
+    private static readonly ShardId Shard = new("bench", 1, 0);
+    private static readonly RouteStamp Stamp = new(Shard, 1);
+
+    private readonly record struct Sample(string What, bool KeepsDigests, double PerSecond, double CpuMicroseconds);
+
+    private readonly List<Sample> _samples = [];
+    private long _clock;
+
+    public async Task RunAsync(int repeats, TextWriter output, CancellationToken cancel)
+    {
+        for (var repeat = 0; repeat <= repeats; repeat++)
+        {
+            cancel.ThrowIfCancellationRequested();
+            await OnceAsync(repeat % 2 == 0);
+            await OnceAsync(repeat % 2 != 0);
+            // The first was to have everything compiled.
+            if (repeat == 0)
+                _samples.Clear();
+        }
+
+        output.WriteLine($"{rows:N0} rows, one shard file; medians of {repeats} runs:");
+        var table = new MarkdownTable("puts", "without /s", "with /s", "with : without", "without, CPU µs", "with");
+        foreach (var same in _samples.GroupBy(sample => sample.What))
+        {
+            double Median(bool keeps, Func<Sample, double> of) =>
+                Measures.Median(same.Where(sample => sample.KeepsDigests == keeps).Select(of));
+            var (without, with) = (Median(false, s => s.PerSecond), Median(true, s => s.PerSecond));
+            table.Add(
+                same.Key,
+                MarkdownTable.Count(without),
+                MarkdownTable.Count(with),
+                MarkdownTable.Ratio(with / without),
+                $"{Median(false, s => s.CpuMicroseconds):F1}",
+                $"{Median(true, s => s.CpuMicroseconds):F1}"
+            );
+        }
+
+        table.Print(output);
+    }
+
+    private async Task OnceAsync(bool keepsDigests)
+    {
+        var place = Path.Combine(folder, "digest-cost");
+        await using (var store = SqliteNodeStore.Open(place, new() { KeepsLeafDigests = keepsDigests }))
+        {
+            await store.Make(new MakeCommand(Stamp, Shard, HashRange.Full, 0, 1), CancellationToken.None);
+            void Note(string what, int count, Spent spent) =>
+                _samples.Add(
+                    new(what, keepsDigests, count / spent.Elapsed.TotalSeconds, spent.Cpu.TotalMicroseconds / count)
+                );
+
+            Document[] documents = [.. Enumerable.Range(0, rows).Select(row => EntropyRows.Live(row, Next()))];
+            var watch = Spent.Start();
+            foreach (var batch in documents.Chunk(SqliteCopy.Batch))
+                await store.Put(
+                    [.. batch.Select(document => new PutCommand(Stamp, Shard, document))],
+                    CancellationToken.None
+                );
+            Note($"new rows, batches of {SqliteCopy.Batch}", rows, watch.Now());
+
+            var replaced = rows / 4;
+            documents = [.. Enumerable.Range(0, replaced).Select(row => EntropyRows.Live(row, Next(), 1))];
+            watch = Spent.Start();
+            await Task.WhenAll(
+                Enumerable
+                    .Range(0, Callers)
+                    .Select(caller =>
+                        Task.Run(async () =>
+                        {
+                            for (var i = caller; i < replaced; i += Callers)
+                                await store.Put([new PutCommand(Stamp, Shard, documents[i])], CancellationToken.None);
+                        })
+                    )
+            );
+            Note($"rows replaced one by one, {Callers} callers", replaced, watch.Now());
+        }
+
+        Directory.Delete(place, recursive: true);
+    }
+
+    private DocumentVersion Next() => new(1, ++_clock);
+}
