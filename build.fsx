@@ -86,7 +86,7 @@ let report arguments =
         fun () -> simulate ([ "--scenarios"; "--workers"; "2" ] @ toFile "simulate")
         fun () -> simulate ([ "--loss-table"; "--workers"; "2" ] @ toFile "simulate")
         fun () -> mutants (toFile "mutants")
-        fun () -> chaos ([ "all"; "--loss-table"; "--report" ] @ List.except [ "--large" ] arguments)
+        fun () -> realProcesses "chaos" ([ "all"; "--loss-table"; "--report" ] @ List.except [ "--large" ] arguments)
     ]
 
     layers |> List.map (fun layer -> layer ()) |> List.max
