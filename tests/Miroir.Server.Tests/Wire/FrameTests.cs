@@ -33,6 +33,23 @@ public sealed class FrameTests
         yield return Case(RouterFrames.InspectCommand, WireGen.PassedInspection);
         yield return Case(RouterFrames.ReadCommand, WireGen.PassedRead);
         yield return Case(RouterFrames.ReadOutcome, WireGen.ReadOutcome);
+        yield return Case(EntropyFrames.DigestCommand, WireGen.DigestCommand);
+        yield return Case(EntropyFrames.DigestReply, WireGen.DigestReply);
+        yield return Case(EntropyFrames.RangesCommand, WireGen.RangesCommand);
+        yield return Case(EntropyFrames.HealCommand, WireGen.HealCommand);
+        yield return Case(EntropyFrames.HealReply, WireGen.HealReply);
+        yield return Case(EntropyFrames.ScrubCommand, WireGen.ScrubCommand);
+        yield return Case(EntropyFrames.ScrubReply, WireGen.ScrubReply);
+        yield return Case(EntropyFrames.PurgeCommand, WireGen.PurgeCommand);
+        yield return Case(EntropyFrames.PurgeReply, WireGen.PurgeReply);
+        yield return Case(RepairFrames.RepairCommand, WireGen.PassedRepair);
+        yield return Case(RepairFrames.RepairOutcome, WireGen.RepairOutcome);
+        yield return Case(FeedFrames.ChangesCommand, WireGen.ChangesCommand);
+        yield return Case(FeedFrames.ChangesReply, WireGen.ChangesReply);
+        yield return Case(FeedFrames.LogChangesCommand, WireGen.LogChangesCommand);
+        yield return Case(FeedFrames.LogChangesReply, WireGen.LogChangesReply);
+        yield return Case(FeedFrames.FeedBoundCommand, WireGen.PassedBound);
+        yield return Case(FeedFrames.FeedBound, WireGen.FeedBound);
     }
 
     private static TestCaseData Case<T>(FrameCodec<T> codec, Gen<T> gen) =>
@@ -147,6 +164,23 @@ public sealed class FrameTests
                         "18 ReadOutcome",
                         "19 EndOfStream",
                         "20 InspectCommand",
+                        "21 DigestCommand",
+                        "22 DigestReply",
+                        "23 RangesCommand",
+                        "24 HealCommand",
+                        "25 HealReply",
+                        "26 ScrubCommand",
+                        "27 ScrubReply",
+                        "28 PurgeCommand",
+                        "29 PurgeReply",
+                        "30 RepairCommand",
+                        "31 RepairOutcome",
+                        "32 ChangesCommand",
+                        "33 ChangesReply",
+                        "34 LogChangesCommand",
+                        "35 LogChangesReply",
+                        "36 FeedBoundCommand",
+                        "37 FeedBound",
                     ]
             )
         );

@@ -7,7 +7,7 @@ using Miroir.Server.Wire;
 namespace Miroir.Server.Tests.Wire;
 
 /// <summary>Any message that a process may send.</summary>
-internal static class WireGen
+internal static partial class WireGen
 {
     private static readonly Gen<long> Natural = Gen.Choose(0, int.MaxValue)
         .Select(n => (long)n)
