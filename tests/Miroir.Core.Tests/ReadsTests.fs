@@ -118,6 +118,8 @@ let ``the base is the greater of what was found and what was issued`` (PositiveI
         Document = document { Term = 1L; Clock = int64 found }
         Version = { Term = 1L; Clock = int64 found }
         IsConfirmed = true
+        IsHeld = true
+        IsLogged = true
     }
 
     let remembered =
@@ -135,6 +137,26 @@ let ``what was issued is kept until that or a later version is acknowledged, and
     Assert.That(issued.HasRoomFor key)
     Assert.That(issued.Settle(key, { Term = 1L; Clock = 4L }).Count, Is.EqualTo 1)
     Assert.That(issued.Settle(key, { Term = 1L; Clock = 6L }).Count, Is.EqualTo 0)
+
+/// What one key's writer does, in the key's queue: 0 gives a version of which it hears no more, 1 has the last one
+/// acknowledged, 2 has an earlier one put back.
+[<Property>]
+let ``nothing at or above which a key's versions may still come is taken for settled`` (steps: byte list) =
+    let issue (issued: Issued, open': int list, next: int) (step: byte) =
+        match int step % 3, open' with
+        | 0, _
+        | _, [] -> issued.Remember(document { Term = 1L; Clock = int64 next }), next :: open', next + 1
+        | 1, last :: _ -> issued.Settle(key, { Term = 1L; Clock = int64 last }), [], next
+        | _, _ ->
+            let back = List.last open'
+            issued.Settle(key, { Term = 1L; Clock = int64 back }), List.filter ((<) back) open', next
+
+    let issued, open', _ = List.fold issue (Issued.Empty 4, [], 1) steps
+
+    match issued.Since, open' with
+    | ValueNone, open' -> open'.IsEmpty
+    | ValueSome since, [] -> since.Clock > 0L
+    | ValueSome since, open' -> since.Clock <= int64 (List.min open')
 
 [<Property>]
 let ``inspection completes what is there, runs again only what nothing newer hides`` (NonNegativeInt at) conditional =

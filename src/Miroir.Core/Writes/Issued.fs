@@ -7,8 +7,15 @@ type UpdateBase = {
     IsConfirmed: bool
 }
 
+/// The last version issued for a key, and the first that may still come.
+[<Struct>]
+type private Unsettled = {
+    Document: Document
+    Since: DocumentVersion
+}
+
 [<Sealed>]
-type Issued private (capacity: int, documents: Map<Key, Document>) =
+type Issued private (capacity: int, documents: Map<Key, Unsettled>) =
 
     static member Empty(capacity: int) =
         if capacity < 1 then
@@ -18,29 +25,49 @@ type Issued private (capacity: int, documents: Map<Key, Document>) =
 
     member _.Count = documents.Count
     member _.Capacity = capacity
-    member _.Documents = documents |> Map.toArray |> Array.map snd
+    member _.Documents =
+        documents |> Map.toArray |> Array.map (fun (_, known) -> known.Document)
+
+    member _.Since: DocumentVersion voption =
+        documents
+        |> Map.fold
+            (fun since _ known ->
+                match since with
+                | ValueSome version when not (Versions.isLater version known.Since) -> since
+                | _ -> ValueSome known.Since)
+            ValueNone
 
     member _.HasRoomFor(key: Key) =
         documents.Count < capacity || documents.ContainsKey key
 
     member _.TryFind(key: Key) : Document | null =
         match documents.TryFind key with
-        | Some document -> document
+        | Some known -> known.Document
         | None -> null
 
     member this.Remember(document: Document) =
         match documents.TryFind document.Key with
-        | Some known when not (Versions.isLater document.Version known.Version) -> this
-        | _ -> Issued(capacity, documents.Add(document.Key, document))
+        | Some known when not (Versions.isLater document.Version known.Document.Version) -> this
+        | Some known -> Issued(capacity, documents.Add(document.Key, { known with Document = document }))
+        | None ->
+            let only = {
+                Document = document
+                Since = document.Version
+            }
+
+            Issued(capacity, documents.Add(document.Key, only))
 
     member this.Settle(key: Key, acknowledged: DocumentVersion) =
         match documents.TryFind key with
-        | Some known when not (Versions.isLater known.Version acknowledged) -> Issued(capacity, documents.Remove key)
+        | Some known when not (Versions.isLater known.Document.Version acknowledged) ->
+            Issued(capacity, documents.Remove key)
+        | Some known when Versions.isLater acknowledged known.Since ->
+            Issued(capacity, documents.Add(key, { known with Since = acknowledged }))
         | _ -> this
 
     member _.BaseOf(key: Key, finding: Finding) : UpdateBase =
         match documents.TryFind key with
-        | Some issued when
+        | Some { Document = issued } when
             Versions.isLater issued.Version finding.Version
             && not (Mutants.baseRuleLeftOut ())
               ->

@@ -21,6 +21,9 @@ type Issued =
     member Capacity: int
     /// The documents, in key order.
     member Documents: Document[]
+    /// No version below this one may still come, of any key. Of a key it is the first that was issued since the last one
+    /// acknowledged, or that one: a read may yet find any of them, and put it back.
+    member Since: DocumentVersion voption
     /// Whether a write of this key may begin: nothing that was issued is ever forgotten to make room.
     member HasRoomFor: key: Key -> bool
     member TryFind: key: Key -> Document | null

@@ -14,6 +14,8 @@ type Finding = {
     Document: Document | null
     Version: DocumentVersion
     IsConfirmed: bool
+    IsHeld: bool
+    IsLogged: bool
 }
 
 [<RequireQualifiedAccess>]
@@ -87,6 +89,17 @@ type ReadState
             | Holds _ -> Versions.areSame heard[i].Version version
             | _ -> false
 
+        let logs i =
+            match heard[i] with
+            | Holds held ->
+                match held with
+                | null -> false
+                | document -> document.Entry.Origin <> Origin.Migration
+            | _ -> false
+
+        // Of the sets of a stage the owners' is the first.
+        let byOwners = Sets.everySet (Array.truncate 1 quorums) Quorum.write replicas
+
         let body: Document | null =
             if version.IsZero then
                 null
@@ -106,6 +119,8 @@ type ReadState
             Document = body
             Version = version
             IsConfirmed = Sets.everySet quorums Quorum.write replicas holds
+            IsHeld = byOwners holds
+            IsLogged = byOwners (fun i -> holds i && logs i)
         }
 
 module internal Reading =

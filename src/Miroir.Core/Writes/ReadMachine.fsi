@@ -18,6 +18,10 @@ type Finding = {
     Version: DocumentVersion
     /// In every set a write quorum holds exactly this version.
     IsConfirmed: bool
+    /// A write quorum of the owners holds exactly this version.
+    IsHeld: bool
+    /// A write quorum of the owners holds exactly this version, and has it from no copy: it is in their change logs.
+    IsLogged: bool
 }
 
 [<RequireQualifiedAccess>]
