@@ -104,6 +104,17 @@ module Mutants =
     /// The writer answers a read with what it found, whether a write quorum holds it or not.
     let inline writerDoesNotPutBack () = isOn "writer-does-not-put-back"
 
+    // The change feed.
+
+    /// A writer calls everything settled that it has given a version to, whatever became of it.
+    let inline boundIgnoresUndecided () = isOn "bound-ignores-undecided"
+
+    /// A version of an ended term is made certain where readers of the feed have passed it.
+    let inline noFreshPosition () = isOn "no-fresh-position"
+
+    /// A reader of the feed leaves the routes that ended in a shard's own unfenced.
+    let inline feedFencesLeftOut () = isOn "feed-fences-left-out"
+
     // The coordinator.
 
     /// A commit of the metadata whose outcome is not known is taken for one that failed.

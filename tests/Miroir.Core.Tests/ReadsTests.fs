@@ -119,7 +119,6 @@ let ``the base is the greater of what was found and what was issued`` (PositiveI
         Version = { Term = 1L; Clock = int64 found }
         IsConfirmed = true
         IsHeld = true
-        IsLogged = true
     }
 
     let remembered =

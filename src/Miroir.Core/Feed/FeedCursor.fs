@@ -89,8 +89,8 @@ type FeedCursor private (index: string, createdAtUnixMs: int64, pieces: FeedPiec
             if not isWhole || count < 1UL || count > mostPieces then
                 ValueNone
             else
-                let starts = Array.zeroCreate<uint64> (int count)
-                let positions = Array.zeroCreate<DocumentVersion> (int count)
+                let starts = Array.zeroCreate<uint64>(int count)
+                let positions = Array.zeroCreate<DocumentVersion>(int count)
                 let mutable i = 0
 
                 while isWhole && i < starts.Length do
@@ -206,9 +206,8 @@ type FeedCursor private (index: string, createdAtUnixMs: int64, pieces: FeedPiec
 
             if
                 bytes.Length < 10
-                || XxHash64.hash seed (ReadOnlySpan body) <> BinaryPrimitives.ReadUInt64BigEndian(
-                    ReadOnlySpan(bytes, bytes.Length - 8, 8)
-                )
+                || XxHash64.hash seed (ReadOnlySpan body)
+                   <> BinaryPrimitives.ReadUInt64BigEndian(ReadOnlySpan(bytes, bytes.Length - 8, 8))
             then
                 no "is damaged, as its checksum says"
             elif body[0] <> format then

@@ -63,11 +63,11 @@ module FeedMerge =
     let cut (range: HashRange) (after: DocumentVersion) (through: DocumentVersion) (limit: int) (pages: FeedPage[]) =
         let wrong =
             pages
-            |> Array.tryPick (fun sent ->
-                fault range after through sent |> Option.map (fun why -> sent.Node, why))
+            |> Array.tryPick (fun sent -> fault range after through sent |> Option.map (fun why -> sent.Node, why))
 
         let floor =
-            pages |> Array.fold (fun floor sent -> max floor sent.Page.Floor) DocumentVersion.Zero
+            pages
+            |> Array.fold (fun floor sent -> max floor sent.Page.Floor) DocumentVersion.Zero
 
         match wrong with
         | Some(node, why) -> Error(FeedFault.Disordered(node, why))

@@ -25,6 +25,7 @@ type Issued private (capacity: int, documents: Map<Key, Unsettled>) =
 
     member _.Count = documents.Count
     member _.Capacity = capacity
+
     member _.Documents =
         documents |> Map.toArray |> Array.map (fun (_, known) -> known.Document)
 

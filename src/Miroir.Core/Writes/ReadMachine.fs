@@ -15,7 +15,6 @@ type Finding = {
     Version: DocumentVersion
     IsConfirmed: bool
     IsHeld: bool
-    IsLogged: bool
 }
 
 [<RequireQualifiedAccess>]
@@ -89,17 +88,6 @@ type ReadState
             | Holds _ -> Versions.areSame heard[i].Version version
             | _ -> false
 
-        let logs i =
-            match heard[i] with
-            | Holds held ->
-                match held with
-                | null -> false
-                | document -> document.Entry.Origin <> Origin.Migration
-            | _ -> false
-
-        // Of the sets of a stage the owners' is the first.
-        let byOwners = Sets.everySet (Array.truncate 1 quorums) Quorum.write replicas
-
         let body: Document | null =
             if version.IsZero then
                 null
@@ -119,8 +107,8 @@ type ReadState
             Document = body
             Version = version
             IsConfirmed = Sets.everySet quorums Quorum.write replicas holds
-            IsHeld = byOwners holds
-            IsLogged = byOwners (fun i -> holds i && logs i)
+            // Of the sets of a stage the owners' is the first.
+            IsHeld = Sets.everySet (Array.truncate 1 quorums) Quorum.write replicas holds
         }
 
 module internal Reading =

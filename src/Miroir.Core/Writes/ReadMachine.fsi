@@ -18,10 +18,8 @@ type Finding = {
     Version: DocumentVersion
     /// In every set a write quorum holds exactly this version.
     IsConfirmed: bool
-    /// A write quorum of the owners holds exactly this version.
+    /// A write quorum of the owners holds exactly this version: it was there for good before this read.
     IsHeld: bool
-    /// A write quorum of the owners holds exactly this version, and has it from no copy: it is in their change logs.
-    IsLogged: bool
 }
 
 [<RequireQualifiedAccess>]

@@ -6,7 +6,7 @@ namespace Miroir.Runtime.Routing;
 /// <summary>
 /// Makes the replicas of a key equal, as the key's writer and in its queue: a repair around the writer would spread a
 /// half-done write under an update that never saw it. Every put is an existing version's, under the epoch that was
-/// read under.
+/// read under. What a write quorum of the owners did not hold yet is placed in the change feed first.
 /// </summary>
 internal sealed class Repairs(RouterContext context, ShardWriters writers)
 {
@@ -88,6 +88,14 @@ internal sealed class Repairs(RouterContext context, ShardWriters writers)
             return RepairOutcome.NewNotRepaired(impossible.Why);
         }
         var plan = (RepairPlan.Send)decided;
+        if (
+            Found(copies, plan.Version) is { } found
+            && !IsHeld(positions[0], copies, plan.Version)
+            && !await writer.PlaceAsync(found, deadline)
+        )
+        {
+            return RepairOutcome.NewNotRepaired($"{plan.Version} was given no place in the change feed in time");
+        }
         var failures = await Task.WhenAll(
             replicas.Select((replica, i) => SendAsync(route, replica, plan.Mendings[i], deadline))
         );
@@ -96,6 +104,16 @@ internal sealed class Repairs(RouterContext context, ShardWriters writers)
             ? RepairOutcome.NewNotRepaired(why)
             : RepairOutcome.NewRepaired(plan.Version, changed);
     }
+
+    private static Document? Found(Copy[] copies, DocumentVersion version) =>
+        copies
+            .Select(static copy => copy is Copy.Has has ? has.Item : null)
+            .FirstOrDefault(document => document is not null && document.Version.Equals(version));
+
+    /// <summary>Whether a write quorum of a set holds the version: it was there for good before this repair.</summary>
+    private static bool IsHeld(int[] set, Copy[] copies, DocumentVersion version) =>
+        set.Count(i => copies[i] is Copy.Has { Item: { } document } && document.Version.Equals(version))
+        >= Quorum.write(set.Length);
 
     private async Task<Copy> ReadAsync(Route route, Replica replica, Key key, Deadline deadline)
     {

@@ -1,5 +1,6 @@
 using Miroir.Core;
 using Miroir.Ports;
+using Miroir.Runtime.Feed;
 
 namespace Miroir.Runtime.Routing;
 
@@ -7,7 +8,7 @@ namespace Miroir.Runtime.Routing;
 /// A router: takes documents' writes and reads from clients and other routers, and is the writer of the shards whose
 /// routes name it (protocol.md, section 2). Each start of it is another incarnation.
 /// </summary>
-public sealed class Router : IDocuments, IRouterPeer, IAsyncDisposable
+public sealed class Router : IDocuments, IChangeFeed, IRouterPeer, IAsyncDisposable
 {
     private readonly RouterContext _context;
     private readonly ShardWriters _writers;
@@ -17,6 +18,8 @@ public sealed class Router : IDocuments, IRouterPeer, IAsyncDisposable
     private readonly Listing _listing;
     private readonly Repairs _repairs;
     private readonly OpenWrites _open;
+    private readonly FeedBounds _bounds;
+    private readonly ChangeFeed _feed;
     private readonly CancellationTokenSource _stop = new();
     private Task _running = Task.CompletedTask;
     private int _state;
@@ -45,6 +48,8 @@ public sealed class Router : IDocuments, IRouterPeer, IAsyncDisposable
         _listing = new Listing(_context, this);
         _repairs = new Repairs(_context, _writers);
         _open = new OpenWrites(_context, _writers);
+        _bounds = new FeedBounds(_context, _writers, routers);
+        _feed = new ChangeFeed(_context, _bounds);
         follower.OnChange = _writers.OnChange;
         follower.OnDeposed = _writers.CloseAll;
     }
@@ -113,6 +118,10 @@ public sealed class Router : IDocuments, IRouterPeer, IAsyncDisposable
     public Task<AdminReply<IndexStatistics>> Statistics(string index, CancellationToken cancel) =>
         _listing.StatisticsAsync(index, cancel);
 
+    /// <inheritdoc/>
+    public Task<AdminReply<FeedBatch>> Read(FeedRequest request, CancellationToken cancel) =>
+        _feed.Read(request, cancel);
+
     /// <summary>Throws OperationCanceledException where the token ends first.</summary>
     public async Task WaitForRevision(long revision, CancellationToken cancel)
     {
@@ -164,11 +173,14 @@ public sealed class Router : IDocuments, IRouterPeer, IAsyncDisposable
                 ),
             ];
 
-    Task<FeedBound[]> IRouterPeer.FeedBounds(
+    async Task<FeedBound[]> IRouterPeer.FeedBounds(
         IReadOnlyList<ShardId> shards,
         long minRevision,
         CancellationToken cancel
-    ) => Task.FromResult<FeedBound[]>([.. Enumerable.Repeat(FeedBound.NotTheWriter, shards.Count)]);
+    ) =>
+        await ReachesAsync(minRevision, cancel)
+            ? _bounds.Own(shards)
+            : [.. Enumerable.Repeat(FeedBound.NotTheWriter, shards.Count)];
 
     Task<long> IRouterPeer.Incarnation(CancellationToken cancel) => Task.FromResult(Incarnation);
 

@@ -40,6 +40,12 @@ public sealed record RouterCountersSnapshot
     /// <summary>Of these, handed to the router that writes for the key now.</summary>
     public required long HandOvers { get; init; }
 
+    /// <summary>Events given to readers of change feeds.</summary>
+    public required long FeedEvents { get; init; }
+
+    /// <summary>Versions of ended terms that were given a new place in the change feed.</summary>
+    public required long FeedPlacements { get; init; }
+
     /// <summary>Failed puts on targets of moves, by node and shard.</summary>
     public required IReadOnlyList<DualWriteFailures> DualWriteFailures { get; init; }
 }
@@ -63,6 +69,8 @@ public sealed class RouterCounters
     private long _forwarded;
     private long _inspections;
     private long _handOvers;
+    private long _feedEvents;
+    private long _feedPlacements;
 
     public RouterCountersSnapshot Snapshot()
     {
@@ -87,6 +95,8 @@ public sealed class RouterCounters
             Forwarded = Interlocked.Read(ref _forwarded),
             Inspections = Interlocked.Read(ref _inspections),
             HandOvers = Interlocked.Read(ref _handOvers),
+            FeedEvents = Interlocked.Read(ref _feedEvents),
+            FeedPlacements = Interlocked.Read(ref _feedPlacements),
             DualWriteFailures = failures,
         };
     }
@@ -131,6 +141,10 @@ public sealed class RouterCounters
     internal void Unanswered() => Interlocked.Increment(ref _unanswered);
 
     internal void Forwarded(int count) => Interlocked.Add(ref _forwarded, count);
+
+    internal void Fed(int count) => Interlocked.Add(ref _feedEvents, count);
+
+    internal void Placed() => Interlocked.Increment(ref _feedPlacements);
 
     internal void HandedOver() => Interlocked.Increment(ref _handOvers);
 

@@ -4,7 +4,7 @@ using Miroir.Core;
 namespace Miroir.Runtime.Routing;
 
 /// <summary>
-/// The one writer of a shard for one term: its clock, its keys' queues, what it issued. It does nothing before its
+/// The one writer of a shard for one term: its keys' queues, its versions, its open puts. It does nothing before its
 /// barriers are confirmed, and nothing new once the term is over.
 /// </summary>
 internal sealed class ShardWriter
@@ -17,17 +17,17 @@ internal sealed class ShardWriter
     private Route _route;
     private bool _isCurrent = true;
     private volatile bool _isActive;
-    private long _clock;
-    private Issued _issued;
 
     public ShardWriter(RouterContext context, Route route)
     {
         _context = context;
         _route = route;
-        _issued = Issued.Empty(context.Options.MaxUnsettledPerShard);
+        Versions = new TermVersions(context, route.Writer.Term);
     }
 
     public KeyQueues Queues { get; } = new();
+
+    public TermVersions Versions { get; }
 
     public Route Route
     {
@@ -48,17 +48,6 @@ internal sealed class ShardWriter
             lock (_lock)
             {
                 return _isCurrent;
-            }
-        }
-    }
-
-    public int UnsettledCount
-    {
-        get
-        {
-            lock (_lock)
-            {
-                return _issued.Count;
             }
         }
     }
@@ -153,25 +142,80 @@ internal sealed class ShardWriter
         }
     }
 
-    public DocumentVersion NextVersion()
+    /// <summary>The end of the shard's feed, as far as this writer may say.</summary>
+    public FeedBound Bound()
     {
         lock (_lock)
         {
-            _clock = HybridClock.next(_clock, _context.Time.GetUtcNow().ToUnixTimeMilliseconds());
-            return new DocumentVersion(_route.Writer.Term, _clock);
+            return _isActive && _isCurrent ? Versions.Bound(_route.Epoch) : FeedBound.NotTheWriter;
         }
+    }
+
+    /// <summary>Puts a version just given. What is not certain of it is remembered.</summary>
+    public async ValueTask<WriteVerdict?> PutNewAsync(Document document, Deadline deadline)
+    {
+        var verdict = await PutAsync(document, PutPurpose.NewVersion, deadline);
+        Versions.Decide(document, verdict);
+        return verdict;
+    }
+
+    /// <summary>
+    /// Puts back what a read in the key's queue found, or what was issued; false: read again, if there is time.
+    /// </summary>
+    /// <param name="isInFeed">Every reader of the feed that has passed its version has been given it.</param>
+    public async ValueTask<bool> PutBackAsync(Document document, bool isInFeed, Deadline deadline)
+    {
+        if (!isInFeed && !await PlaceAsync(document, deadline))
+        {
+            return false;
+        }
+        _context.Counters.PutBack();
+        var back = document.WithOrigin(Origin.ReadRepair);
+        if (await PutAsync(back, PutPurpose.PutBack, deadline) is not WriteVerdict.Acknowledged)
+        {
+            return false;
+        }
+        Versions.Settle(document.Key, document.Version);
+        return true;
+    }
+
+    /// <summary>
+    /// Before a version of an ended term is made certain, gives it a place in the feed that no reader has passed. The caller
+    /// holds the key. False: read again, if there is time.
+    /// </summary>
+    public async ValueTask<bool> PlaceAsync(Document document, Deadline deadline)
+    {
+        // This term's own hold the bound back until they are certain.
+        if (document.Version.Term == Versions.Term || Mutants.noFreshPosition())
+        {
+            return true;
+        }
+        if (Versions.IssuedOf(document.Key) is not null)
+        {
+            // What was issued for the key since may still come, and stands before every place that is given now.
+            await SettleAsync(document.Key, deadline);
+            return false;
+        }
+        _context.Counters.Placed();
+        var position = Versions.Next();
+        var placed = Change.At(position, document.Entry);
+        var verdict = await PutAsync(document, PutPurpose.PutBack, deadline, placed: placed);
+        Versions.Spend(position);
+        return verdict is WriteVerdict.Acknowledged;
     }
 
     /// <summary>Puts a version everywhere that the stage says; null where the term was over before anything was sent.</summary>
     /// <param name="isResend">No client waits for it.</param>
-    public async ValueTask<WriteVerdict?> PutAsync(
+    /// <param name="placed">Only into the change logs, as this.</param>
+    private async ValueTask<WriteVerdict?> PutAsync(
         Document document,
         PutPurpose purpose,
         Deadline deadline,
-        bool isResend = false
+        bool isResend = false,
+        Change? placed = null
     )
     {
-        var run = new WriteRun(_context, document, purpose, isResend, deadline);
+        var run = new WriteRun(_context, document, placed, purpose, isResend, deadline);
         FSharpList<WriteEffect> effects;
         lock (_lock)
         {
@@ -220,51 +264,14 @@ internal sealed class ShardWriter
         return null;
     }
 
-    public bool HasRoomFor(Key key)
-    {
-        lock (_lock)
-        {
-            return _issued.HasRoomFor(key);
-        }
-    }
-
-    public UpdateBase BaseOf(Key key, Finding finding)
-    {
-        lock (_lock)
-        {
-            return _issued.BaseOf(key, finding);
-        }
-    }
-
-    /// <summary>Issued, and not acknowledged.</summary>
-    public void Remember(Document document)
-    {
-        lock (_lock)
-        {
-            _issued = _issued.Remember(document);
-        }
-    }
-
-    public void Settle(Key key, DocumentVersion acknowledged)
-    {
-        lock (_lock)
-        {
-            if (_issued.Count > 0)
-            {
-                _issued = _issued.Settle(key, acknowledged);
-            }
-        }
-    }
-
     /// <summary>Sends what was issued and never acknowledged once more, each in its key's queue, a few at a time.</summary>
     public async Task SettleSomeAsync(int most, CancellationToken stop)
     {
-        Document[] documents;
-        lock (_lock)
+        if (!IsCurrent)
         {
-            documents = _isCurrent ? _issued.Documents : [];
+            return;
         }
-        foreach (var known in documents.Take(most))
+        foreach (var known in Versions.Unsettled.Take(most))
         {
             var deadline = _context.Deadlines.Start(stop);
             try
@@ -275,19 +282,7 @@ internal sealed class ShardWriter
                 }
                 try
                 {
-                    Document? issued;
-                    lock (_lock)
-                    {
-                        issued = _issued.TryFind(known.Key);
-                    }
-                    if (
-                        issued is not null
-                        && await PutAsync(issued, PutPurpose.NewVersion, deadline, isResend: true)
-                            is WriteVerdict.Acknowledged
-                    )
-                    {
-                        Settle(issued.Key, issued.Version);
-                    }
+                    await SettleAsync(known.Key, deadline);
                 }
                 finally
                 {
@@ -298,6 +293,17 @@ internal sealed class ShardWriter
             {
                 deadline.Release();
             }
+        }
+    }
+
+    private async ValueTask SettleAsync(Key key, Deadline deadline)
+    {
+        if (
+            Versions.IssuedOf(key) is { } issued
+            && await PutAsync(issued, PutPurpose.NewVersion, deadline, isResend: true) is WriteVerdict.Acknowledged
+        )
+        {
+            Versions.Settle(key, issued.Version);
         }
     }
 

@@ -66,7 +66,7 @@ internal sealed class ShardWriters(RouterContext context)
         {
             await Task.WhenAll(
                 All()
-                    .Where(static writer => writer.UnsettledCount > 0)
+                    .Where(static writer => writer.Versions.UnsettledCount > 0)
                     .Select(writer => writer.SettleSomeAsync(SettleAtOnce, stop))
             );
         }

@@ -49,7 +49,7 @@ internal sealed class WritePipeline(RouterContext context, ShardWriters writers,
                 if (
                     finding.IsConfirmed
                     || Mutants.writerDoesNotPutBack()
-                    || await PutBackAsync(writer, finding.Document, deadline)
+                    || await PutBackAsync(writer, finding.Document, finding.IsHeld, deadline)
                 )
                 {
                     return finding.Document is { IsTombstone: false } document
@@ -71,7 +71,7 @@ internal sealed class WritePipeline(RouterContext context, ShardWriters writers,
         {
             return Attempt.Again("the shard's writer has just changed");
         }
-        if (!writer.HasRoomFor(command.Key))
+        if (!writer.Versions.HasRoomFor(command.Key))
         {
             return Attempt.Done(
                 WriteOutcome.NewRejected(
@@ -85,13 +85,15 @@ internal sealed class WritePipeline(RouterContext context, ShardWriters writers,
         while (true)
         {
             var found = default(UpdateBase);
+            var isHeld = false;
             if (Intent.needsBase(command.Intent, command.Condition))
             {
                 if (await writer.ReadAsync(command.Key, deadline) is not { } finding)
                 {
                     return Attempt.Again("no write quorum of the shard answered what the document was");
                 }
-                found = writer.BaseOf(command.Key, finding);
+                found = writer.Versions.BaseOf(command.Key, finding);
+                isHeld = finding.IsHeld;
             }
             switch (Intent.decide(found.Document, command))
             {
@@ -99,7 +101,7 @@ internal sealed class WritePipeline(RouterContext context, ShardWriters writers,
                     return Attempt.Done(WriteOutcome.NewRejected(new Refusal(RefusalCode.Failed, invalid.Why)));
                 case IntentDecision.ConditionFailed failed:
                     // That the condition failed tells of what was found: it must be there for good first.
-                    if (found.IsConfirmed || await PutBackAsync(writer, found.Document, deadline))
+                    if (found.IsConfirmed || await PutBackAsync(writer, found.Document, isHeld, deadline))
                     {
                         return Attempt.Done(WriteOutcome.NewConditionFailed(failed.Found));
                     }
@@ -123,26 +125,20 @@ internal sealed class WritePipeline(RouterContext context, ShardWriters writers,
     )
     {
         var document = Versioned(writer, command, decision);
-        switch (await writer.PutAsync(document, PutPurpose.NewVersion, deadline))
+        switch (await writer.PutNewAsync(document, deadline))
         {
             case null:
                 return Attempt.Again("the shard's writer has just changed");
             case WriteVerdict.Acknowledged acknowledged:
-                return Attempt.Done(
-                    Written(writer, document.Key, document.Version, acknowledged.WasLive || IsLive(found))
-                );
+                return Attempt.Done(WriteOutcome.NewWritten(document.Version, acknowledged.WasLive || IsLive(found)));
             case WriteVerdict.Inspect:
-                writer.Remember(document);
                 context.Counters.Inspected();
                 return Attempt.Done(await InspectAsync(writer, command, document, found, deadline));
             case WriteVerdict.DiskFull full:
-                // Not remembered: what is told to be certainly not written must never be sent again.
                 return Attempt.Done(WriteOutcome.NewRejected(full.Item));
             case WriteVerdict.Unknown unknown:
-                writer.Remember(document);
                 return Attempt.Done(WriteOutcome.NewUnknown(unknown.Why));
             case var verdict:
-                writer.Remember(document);
                 return Attempt.Done(WriteOutcome.NewUnknown($"the put ended as {verdict}"));
         }
     }
@@ -205,14 +201,14 @@ internal sealed class WritePipeline(RouterContext context, ShardWriters writers,
             {
                 return late;
             }
-            var found = writer.BaseOf(command.Key, finding);
+            var found = writer.Versions.BaseOf(command.Key, finding);
             switch (Inspection.decide(issued, inspected.CheckedBase, found))
             {
                 case InspectionDecision.GiveUp gaveUp:
                     return WriteOutcome.NewUnknown(gaveUp.Why);
                 case { IsComplete: true }:
-                    return found.IsConfirmed || await PutBackAsync(writer, found.Document, deadline)
-                        ? Written(writer, command.Key, issued, inspected.WasLive)
+                    return await CompleteAsync(writer, found.Document!, found.IsConfirmed, deadline)
+                        ? WriteOutcome.NewWritten(issued, inspected.WasLive)
                         : late;
                 default:
                     return await RunAgainAsync(writer, command, found, deadline) ?? late;
@@ -223,6 +219,20 @@ internal sealed class WritePipeline(RouterContext context, ShardWriters writers,
             writer.Queues.Leave(command.Key);
         }
     }
+
+    /// <summary>
+    /// Makes a version of an ended term certain, which nobody was told of yet. Whoever holds it may have it from a copy, or by
+    /// a put that landed behind the feed's readers: only a new place is certain to be before them.
+    /// </summary>
+    private static async ValueTask<bool> CompleteAsync(
+        ShardWriter writer,
+        Document document,
+        bool isConfirmed,
+        Deadline deadline
+    ) =>
+        isConfirmed
+            ? await writer.PlaceAsync(document, deadline)
+            : await writer.PutBackAsync(document, false, deadline);
 
     /// <summary>This incarnation as the key's writer in a later term; null where another router is, or none in time.</summary>
     private async ValueTask<ShardWriter?> SuccessorAsync(ShardWriter old, WriteCommand command, Deadline deadline)
@@ -267,48 +277,28 @@ internal sealed class WritePipeline(RouterContext context, ShardWriters writers,
             return null;
         }
         var document = Versioned(writer, command, decision);
-        var verdict = await writer.PutAsync(document, PutPurpose.NewVersion, deadline);
-        if (verdict is WriteVerdict.Acknowledged acknowledged)
-        {
-            return Written(writer, document.Key, document.Version, acknowledged.WasLive || IsLive(found));
-        }
-        if (verdict is not null)
-        {
-            writer.Remember(document);
-        }
-        return null;
+        return await writer.PutNewAsync(document, deadline) is WriteVerdict.Acknowledged acknowledged
+            ? WriteOutcome.NewWritten(document.Version, acknowledged.WasLive || IsLive(found))
+            : null;
     }
 
     /// <summary>Whether a write quorum of every set now holds it; false: read again, if there is time.</summary>
-    private async ValueTask<bool> PutBackAsync(ShardWriter writer, Document? document, Deadline deadline)
-    {
+    private static async ValueTask<bool> PutBackAsync(
+        ShardWriter writer,
+        Document? document,
+        bool isInFeed,
+        Deadline deadline
+    ) =>
         // A write quorum of every set answered, and none of them had anything: that is confirmed absence.
-        if (document is null)
-        {
-            return true;
-        }
-        context.Counters.PutBack();
-        var verdict = await writer.PutAsync(document.WithOrigin(Origin.ReadRepair), PutPurpose.PutBack, deadline);
-        if (verdict is not WriteVerdict.Acknowledged)
-        {
-            return false;
-        }
-        writer.Settle(document.Key, document.Version);
-        return true;
-    }
+        document is null
+        || await writer.PutBackAsync(document, isInFeed, deadline);
 
     private static Document Versioned(ShardWriter writer, WriteCommand command, IntentDecision decision)
     {
-        var version = writer.NextVersion();
+        var version = writer.Versions.Next();
         return decision is IntentDecision.Put put
             ? Document.Live(command.Key, version, put.Body, command.OperationId, Origin.Client)
             : Document.Tombstone(command.Key, version, command.OperationId, Origin.Client);
-    }
-
-    private static WriteOutcome Written(ShardWriter writer, Key key, DocumentVersion version, bool wasLive)
-    {
-        writer.Settle(key, version);
-        return WriteOutcome.NewWritten(version, wasLive);
     }
 
     private static bool IsLive(UpdateBase found) => found.Document is { IsTombstone: false };

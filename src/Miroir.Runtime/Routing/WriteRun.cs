@@ -5,9 +5,11 @@ using Miroir.Ports;
 namespace Miroir.Runtime.Routing;
 
 /// <summary>Performs one put's <see cref="WriteMachine"/>: sends, takes answers down, sends again. Decides nothing.</summary>
+/// <param name="placed">Where it is not null, the replicas get this for their change logs, and not the document.</param>
 internal sealed class WriteRun(
     RouterContext context,
     Document document,
+    Change? placed,
     PutPurpose purpose,
     bool isResend,
     Deadline deadline
@@ -188,9 +190,11 @@ internal sealed class WriteRun(
             try
             {
                 var stamp = new RouteStamp(_state.Route.Shard, epoch);
-                var replies = await node.Put([new PutCommand(stamp, replica.Store, document)], deadline.Token);
-                Count(replica, replies[0]);
-                input = WriteInput.NewReplied(epoch, replica, replies[0]);
+                var reply = placed is null
+                    ? (await node.Put([new PutCommand(stamp, replica.Store, document)], deadline.Token))[0]
+                    : await LogAsync(node, new LogChangesCommand(stamp, replica.Store, [placed], DocumentVersion.Zero));
+                Count(replica, reply);
+                input = WriteInput.NewReplied(epoch, replica, reply);
             }
             catch (Exception)
             {
@@ -205,6 +209,15 @@ internal sealed class WriteRun(
         }
         Feed(input);
     }
+
+    private async Task<PutReply> LogAsync(INode node, LogChangesCommand command) =>
+        await node.LogChanges(command, deadline.Token) switch
+        {
+            LogChangesReply.LogStaleEpoch stale => PutReply.NewStaleEpoch(stale.Epoch, stale.Route),
+            LogChangesReply.LogRefused refused => PutReply.NewRefused(refused.Item),
+            { IsLogged: true } => PutReply.NewApplied(false),
+            _ => PutReply.NotServing,
+        };
 
     private async Task RetryLaterAsync()
     {

@@ -9,7 +9,13 @@ open NUnit.Framework
 
 let positionGen: Gen<DocumentVersion> =
     Gen.oneof [
-        Gen.map2 (fun term clock -> { Term = int64 term; Clock = int64 clock }) (Gen.choose (1, 3)) (Gen.choose (1, 5))
+        Gen.map2
+            (fun term clock -> {
+                Term = int64 term
+                Clock = int64 clock
+            })
+            (Gen.choose (1, 3))
+            (Gen.choose (1, 5))
         Gen.map2 (fun term clock -> { Term = term; Clock = clock }) Arbitrary.int64 Arbitrary.int64
     ]
 
@@ -53,7 +59,9 @@ let private positionAt (steps: Step list) (hash: uint64) =
     |> Option.defaultValue DocumentVersion.Zero
 
 let private hashesOf (steps: Step list) =
-    0UL :: UInt64.MaxValue :: [
+    0UL
+    :: UInt64.MaxValue
+    :: [
         for step in steps do
             step.Range.Lo
             step.Range.Lo - 1UL
