@@ -156,4 +156,9 @@ module Beginning =
                         )
             }
         else
-            Reduction.apply setting (withStarted w (Coordination.start (plan setting w 0)) 1)
+            let first = withStarted w (Coordination.start (plan setting w 0)) 1
+
+            if setting.IsReduced then
+                Reduction.apply setting first
+            else
+                Network.inOrder first

@@ -54,6 +54,7 @@ module Configurations =
         Budget = Budget.None
         Limits = limits
         Before = 0
+        IsReduced = true
     }
 
     let private at (key: int) (script: Script) : Script = { script with Key = key }
@@ -431,7 +432,6 @@ module Configurations =
         wideRetry
         pairRetry
         pairLoss
-        threeLoss
         allAtOnce
         pair
         pairBack
@@ -447,6 +447,7 @@ module Configurations =
 
     /// Too many states to see them all: for `--config` with a limit.
     let endless = [
+        threeLoss
         {
             wideCrash with
                 Name = "endless"
@@ -461,3 +462,18 @@ module Configurations =
     ]
 
     let all: Setting list = large @ endless
+
+    /// In these the reduced search is held against an unreduced one.
+    let smallest = [
+        rebuilt
+        crash
+        abort
+        pause
+        deletes
+        thereAndBack
+        reads
+        handover
+        unknown
+        loss
+        overlap
+    ]

@@ -25,13 +25,19 @@ module Coordination =
     let Kept = 1_000_000L
 
     let private interned = ConcurrentDictionary<Fingerprint, Coordinator>()
+    let private folded = ConcurrentDictionary<int, Coordinator>()
     let private stepped = ConcurrentDictionary<struct (int * Fingerprint), Stepped>()
     let private started = ConcurrentDictionary<Fingerprint, Stepped>()
     let mutable private count = 0
 
-    /// Everything known is forgotten: another configuration, or another fault.
-    let reset () =
+    let mutable private folds = true
+
+    /// Everything known is forgotten: another configuration, or another fault. `isReduced`: failures are counted up to
+    /// where nothing looks further; otherwise a few more are (not all, or the states would have no end).
+    let reset (isReduced: bool) =
+        folds <- isReduced
         interned.Clear()
+        folded.Clear()
         stepped.Clear()
         started.Clear()
         count <- 0
@@ -45,10 +51,49 @@ module Coordination =
 
     /// Failures are counted up to where nothing looks further, so that retrying for ever is a circle. A copy's choose
     /// which owner it reads from, in turn; all others are held against limits.
-    let private fold (limits: Limits) (owners: int) (kind: TaskKind) failures =
+    let private fold (isTight: bool) (limits: Limits) (owners: int) (kind: TaskKind) failures =
         match kind with
-        | Filling -> failures % owners
-        | _ -> min failures (List.max [ 3; limits.MaxDeltaFailures; limits.MaxDropFailures ])
+        | Filling -> failures % (if isTight then owners else 2 * owners)
+        | _ ->
+            let most = List.max [ 3; limits.MaxDeltaFailures; limits.MaxDropFailures ]
+            min failures (if isTight then most else most + 2)
+
+    let private foldMember isTight limits owners (m: Member) = {
+        m with
+            Chores =
+                m.Chores
+                |> Map.map (fun kind c -> {
+                    c with
+                        Failures = fold isTight limits owners kind c.Failures
+                })
+    }
+
+    let private foldMove isTight limits (m: Move) =
+        let members = Array.map (foldMember isTight limits m.Owners.Length)
+
+        {
+            m with
+                Owners = members m.Owners
+                Takers = Array.map members m.Takers
+        }
+
+    /// The state, with failures counted up to where nothing looks further.
+    let reduced (coordinator: Coordinator) : Coordinator =
+        if folds then
+            coordinator
+        else
+            match folded.TryGetValue coordinator.Number with
+            | true, known -> known
+            | _ ->
+                let state = coordinator.State
+
+                let less =
+                    intern {
+                        state with
+                            Moves = state.Moves |> Array.map (foldMove true state.Limits)
+                    }
+
+                folded.GetOrAdd(coordinator.Number, less)
 
     let private renumber (state: State) : State * (int64 -> int64) =
         let order =
@@ -64,33 +109,34 @@ module Coordination =
             else
                 order |> Map.tryFind s |> Option.defaultValue 0L
 
-        let chore (failures: int) (c: Chore) = {
-            Status =
-                (match c.Status with
-                 | Busy s -> Busy(rename s)
-                 | Resting s -> Resting(rename s)
-                 | other -> other)
-            Failures = failures
-            LastError = ""
+        let chore (c: Chore) = {
+            c with
+                Status =
+                    (match c.Status with
+                     | Busy s -> Busy(rename s)
+                     | Resting s -> Resting(rename s)
+                     | other -> other)
+                LastError = ""
         }
 
-        let member' (owners: int) (m: Member) = {
+        let member' (m: Member) = {
             m with
-                Chores =
-                    m.Chores
-                    |> Map.map (fun kind c -> chore (fold state.Limits owners kind c.Failures) c)
+                Chores = m.Chores |> Map.map (fun _ c -> chore c)
         }
 
-        let move (m: Move) = {
-            m with
-                Owners = m.Owners |> Array.map (member' m.Owners.Length)
-                Takers = m.Takers |> Array.map (Array.map (member' m.Owners.Length))
-                DrainTimer = rename m.DrainTimer
-                Writer = chore m.Writer.Failures m.Writer
-                DeltaCompared = 0L
-                DeltaCopied = 0L
-                Reason = ""
-        }
+        let move (given: Move) =
+            let m = foldMove folds state.Limits given
+
+            {
+                m with
+                    Owners = m.Owners |> Array.map member'
+                    Takers = m.Takers |> Array.map (Array.map member')
+                    DrainTimer = rename m.DrainTimer
+                    Writer = chore m.Writer
+                    DeltaCompared = 0L
+                    DeltaCopied = 0L
+                    Reason = ""
+            }
 
         let renumbered = {
             state with

@@ -259,6 +259,7 @@ module Encode =
             | Resting sequence -> sequence
         )
 
+        e.Num m.Writer.Failures
         e.Flag m.Held
         e.Each m.Leftovers (replica e)
 

@@ -29,7 +29,8 @@ module Moves =
         Array.init 16 (fun shard -> Array.init 4 (fun router -> marker (100 + 10 * shard + router)))
 
     let private isAwaitedTimer (w: World) (sequence: int64) =
-        w.Coordinator.State.Moves |> Array.exists (fun m -> m.DrainTimer = sequence)
+        sequence <> 0L
+        && w.Coordinator.State.Moves |> Array.exists (fun m -> m.DrainTimer = sequence)
 
     let private ofFlight (setting: Setting) (w: World) (i: int) (emit: bool -> (unit -> string) -> World -> unit) =
         let left = w.Left
@@ -53,16 +54,19 @@ module Moves =
 
                 $"{whose} ({Story.document document}, under {stamp}) arrives at {replica}: {Story.putReply reply}"
 
-            if op < 0 then
+            let input = WriteInput.Replied(stamp.Epoch, replica, reply)
+
+            if op < 0 || not (Network.isAwaited w.Ops[op] run) then
                 emit false told arrived
             else
                 match reply with
                 | StaleEpoch _ -> Seen.mark Sometimes.LatePutRefused
                 | _ -> ()
 
-                let input = WriteInput.Replied(stamp.Epoch, replica, reply)
                 emit false told (Operations.hearPut setting arrived op input)
 
+            // What nobody counts is not worth a fault.
+            if op >= 0 && Network.isHeard w.Ops[op] run stamp.Epoch then
                 if left.Delays > 0 then
                     let late =
                         Operations.addFlights arrived [ Flight(PutAnswer(op, run, stamp.Epoch, replica, reply)) ]
@@ -105,11 +109,14 @@ module Moves =
                             }
                             op
                             (WriteInput.NoAnswer(stamp.Epoch, replica)))
-        | PutAnswer(op, _, epoch, replica, reply) ->
+        | PutAnswer(op, run, epoch, replica, reply) ->
             emit
                 false
                 (fun () -> $"the late answer of {replica} reaches operation {op}: {Story.putReply reply}")
-                (Operations.hearPut setting rest op (WriteInput.Replied(epoch, replica, reply)))
+                (if Network.isAwaited w.Ops[op] run then
+                     Operations.hearPut setting rest op (WriteInput.Replied(epoch, replica, reply))
+                 else
+                     rest)
         | Request(sequence, action) ->
             let isTimer =
                 match action with
@@ -313,7 +320,11 @@ module Moves =
             all.Add {
                 Told = told
                 IsFault = isFault
-                World = Reduction.apply setting next
+                World =
+                    if setting.IsReduced then
+                        Reduction.apply setting next
+                    else
+                        Network.inOrder next
             }
 
         for i in 0 .. w.Flights.Length - 1 do

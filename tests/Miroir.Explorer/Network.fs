@@ -11,10 +11,12 @@ module Network =
     let private barrierAt (setting: Setting) (w: World) (node: string) (stamp: RouteStamp) =
         w.Nodes[setting.NodeIndex node].Barriers[setting.ShardIndex stamp.Shard]
 
+    /// Whether an answer to a put that was sent in this run reaches the machine that sent it.
+    let isAwaited (op: Op) (run: int) = op.IsPutting && op.Run = run
+
     /// Whether the operation counts an answer to a put that it sent in this run under this epoch.
-    let private isHeard (op: Op) (run: int) (epoch: int64) =
-        op.IsPutting
-        && op.Run = run
+    let isHeard (op: Op) (run: int) (epoch: int64) =
+        isAwaited op run
         && (match op.WriteState with
             | Some state -> state.Route.Epoch = epoch || Mutants.epochOfAnswersIgnored ()
             | None -> false)
@@ -33,7 +35,12 @@ module Network =
             let isDead = op < 0 || not (isHeard w.Ops[op] run stamp.Epoch)
 
             if not isDead then
-                ValueSome flight
+                ValueSome(
+                    if run = 0 then
+                        flight
+                    else
+                        Flight(PutRequest(op, 0, stamp, replica, document))
+                )
             elif isStale replica.Node stamp then
                 Seen.mark Sometimes.LatePutRefused
                 ValueNone
@@ -43,8 +50,10 @@ module Network =
 
                 let key = keyIndex setting document
 
+                // A lost disk would bring it back to life.
                 let isDominated =
-                    slot.IsServing
+                    w.Left.Losses = 0
+                    && slot.IsServing
                     && not (WorldFaults.olderOverwrites ())
                     && barrierAt setting w replica.Node stamp >= stamp.Epoch
                     && (match slot.Docs[key] with
@@ -57,9 +66,13 @@ module Network =
                     ValueSome flight
                 else
                     ValueSome(Flight(PutRequest(-1, 0, stamp, replica, document)))
-        | PutAnswer(op, run, epoch, _, _) ->
+        | PutAnswer(op, run, epoch, replica, reply) ->
             if isHeard w.Ops[op] run epoch then
-                ValueSome flight
+                match reply with
+                | StaleEpoch(known, Some route) when not (Knowledge.isNewsTo setting w w.Ops[op].Router route) ->
+                    ValueSome(Flight(PutAnswer(op, 0, epoch, replica, StaleEpoch(known, None))))
+                | _ when run <> 0 -> ValueSome(Flight(PutAnswer(op, 0, epoch, replica, reply)))
+                | _ -> ValueSome flight
             else
                 ValueNone
         | Request(0L, action) ->
@@ -67,12 +80,23 @@ module Network =
                 if isUseful then ValueSome flight else ValueNone
 
             match action with
-            | RaiseBarrier(node, command) -> keep (barrierAt setting w node command.Stamp < command.Stamp.Epoch)
+            | RaiseBarrier(node, command) ->
+                let s = setting.ShardIndex command.Stamp.Shard
+                let barrier = barrierAt setting w node command.Stamp
+
+                let tells =
+                    match command.Route, w.Nodes[setting.NodeIndex node].Told[s] with
+                    | None, _ -> false
+                    | Some route, Some told when told.Epoch >= route.Epoch -> false
+                    | Some route, _ -> Knowledge.isNews setting w s route.Epoch
+
+                keep (barrier < command.Stamp.Epoch || barrier = command.Stamp.Epoch && tells)
             | Reconcile(node, command) -> keep (not (isStale node command.Stamp))
             | MakeStore(node, command) ->
                 keep (
                     not (isStale node command.Stamp)
-                    && (not (w.Nodes[setting.NodeIndex node].Slots[setting.ShardIndex command.Store].IsServing)
+                    && (w.Left.Losses > 0
+                        || not (w.Nodes[setting.NodeIndex node].Slots[setting.ShardIndex command.Store].IsServing)
                         || barrierAt setting w node command.Stamp < command.Stamp.Epoch)
                 )
             | DropStore(node, command) ->
@@ -127,9 +151,12 @@ module Network =
         | Carried _
         | Reply _ -> ValueSome flight
 
+    /// Nobody waits for it, and two do no more than one: when one has arrived, the other can do nothing any more. (Not so
+    /// a reconcile, which reads its sources when it arrives.)
     let private isUnowned (flight: Flight) =
         match flight.Cargo with
         | PutRequest(op, _, _, _, _) -> op < 0
+        | Request(_, Reconcile _) -> false
         | Request(sequence, _)
         | Carried(sequence, _, _, _, _) -> sequence = 0L
         | _ -> false
@@ -138,6 +165,12 @@ module Network =
         match a.Print.A.CompareTo b.Print.A with
         | 0 -> a.Print.B.CompareTo b.Print.B
         | sign -> sign
+
+    /// What is on its way has no order.
+    let inOrder (w: World) : World = {
+        w with
+            Flights = Array.sortWith order w.Flights
+    }
 
     let tidy (setting: Setting) (w: World) : World =
         let kept = ResizeArray<Flight>(w.Flights.Length)
@@ -161,13 +194,20 @@ module Network =
         let mutable i = 1
 
         while i < kept.Count do
-            // Two of a kind that nobody waits for do no more than one.
             if isUnowned kept[i] && order kept[i] kept[i - 1] = 0 then
                 kept.RemoveAt i
             else
                 i <- i + 1
 
-        { w with Flights = kept.ToArray() }
+        {
+            w with
+                Flights = kept.ToArray()
+                Ops =
+                    if w.Ops |> Array.exists (fun op -> op.Run <> 0) then
+                        w.Ops |> Array.map (Operations.inRun 0)
+                    else
+                        w.Ops
+        }
 
     /// The coordinator takes an observation down. ValueNone: it refuses it.
     let observe (w: World) (event: Event) (print: Fingerprint) : World voption =

@@ -54,6 +54,23 @@ module Operations =
     let private ended (op: Op) phase document value =
         Op(phase, 0, 0, 0L, 0, op.Before, None, None, None, document, false, value)
 
+    /// The same, in its run of this number.
+    let inRun (run: int) (op: Op) : Op =
+        Op(
+            op.Phase,
+            op.Router,
+            op.Shard,
+            op.Term,
+            run,
+            op.Before,
+            op.Route,
+            op.ReadState,
+            op.WriteState,
+            op.Document,
+            op.IsSecondTry,
+            op.Value
+        )
+
     /// What it was acknowledged with is no longer asked for.
     let forgotten (op: Op) : Op = ended op op.Phase null op.Value
 

@@ -8,6 +8,8 @@ let private usage =
   (nothing)            the configurations of a test run
   --large              these and the larger ones: 20,000,000 states at least, or it fails
   --mutants            seeds each fault in turn, and shows what finds it
+  --agreement N        holds the reduced search of the smallest configurations (or of --config) against an unreduced
+                       one, in N unreduced states for each reduced one
   --config NAME        one configuration
   --mutant NAME        with a fault seeded (several: joined by +)
   --states N           at most so many states of each configuration
@@ -59,6 +61,7 @@ let private run (arguments: string[]) : int =
                 | Some setting -> [ setting ]
                 | None -> failwith $"there is no configuration '{name}': --list shows them"
             | None when has "--large" -> Configurations.large
+            | None when has "--agreement" -> Configurations.smallest
             | None -> Configurations.usual
 
         match valueOf arguments "--mutant" with
@@ -67,16 +70,19 @@ let private run (arguments: string[]) : int =
             KillTable.activate (names.Split '+')
             Coordination.judge false
 
-        Report.search {
-            Bounds = bounds
-            Settings = settings
-            IsPart = has "--config" || has "--mutant"
-            LeastStates =
-                (if has "--least" then number arguments "--least" 1L
-                 elif has "--large" then 20_000_000L
-                 else 0L)
-            Json = valueOf arguments "--json"
-        }
+        if has "--agreement" then
+            Agreement.run bounds (number arguments "--agreement" 1L) settings
+        else
+            Report.search {
+                Bounds = bounds
+                Settings = settings
+                IsPart = has "--config" || has "--mutant"
+                LeastStates =
+                    (if has "--least" then number arguments "--least" 1L
+                     elif has "--large" then 20_000_000L
+                     else 0L)
+                Json = valueOf arguments "--json"
+            }
 
 [<EntryPoint>]
 let main arguments =

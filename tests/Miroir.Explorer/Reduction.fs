@@ -64,22 +64,6 @@ module Reduction =
         else
             w
 
-    /// Whether a router's table is of no use: it never writes here, and no operation is at it, or can begin at it.
-    let private isBystander (setting: Setting) (w: World) (r: int) =
-        r > 0
-        && setting.Budget.Writers = 0
-        && (let mutable isFree = true
-
-            for i in 0 .. w.Ops.Length - 1 do
-                let op = w.Ops[i]
-
-                match op.Phase with
-                | Phase.Idle -> isFree <- isFree && setting.Operations[i].Kind <> Read
-                | Phase.Waiting -> ()
-                | _ -> isFree <- isFree && (op.IsEnded || op.Router <> r)
-
-            isFree)
-
     let private areSame (a: RouteRef option[]) (b: RouteRef option[]) =
         Array.forall2
             (fun (x: RouteRef option) (y: RouteRef option) ->
@@ -95,25 +79,16 @@ module Reduction =
         let mutable w = w
 
         for r in 1 .. w.Routers.Length - 1 do
-            if isBystander setting w r && not (areSame w.Routers[r].Known w.Published) then
+            if
+                Knowledge.isBystander setting w r
+                && not (areSame w.Routers[r].Known w.Published)
+            then
                 w <- Operations.withRouter w r (RouterState(w.Published, w.Routers[r].Writers))
 
         w
 
     /// What a barrier told of and every router knows, or knows better, is news to none.
     let private told (setting: Setting) (w: World) : World =
-        let isKnown s (epoch: int64) =
-            let mutable known = true
-
-            for r in 0 .. w.Routers.Length - 1 do
-                known <-
-                    known
-                    && (match w.Routers[r].Known[s] with
-                        | Some route -> route.Epoch >= epoch
-                        | None -> isBystander setting w r)
-
-            known
-
         let mutable w = w
 
         for n in 0 .. w.Nodes.Length - 1 do
@@ -121,7 +96,7 @@ module Reduction =
 
             for s in 0 .. node.Told.Length - 1 do
                 match w.Nodes[n].Told[s] with
-                | Some route when isKnown s route.Epoch ->
+                | Some route when not (Knowledge.isNews setting w s route.Epoch) ->
                     let node = w.Nodes[n]
                     w <- Operations.withNode w n (NodeState(node.Barriers, Array.updateAt s None node.Told, node.Slots))
                 | _ -> ()
@@ -150,8 +125,15 @@ module Reduction =
         w
 
     let apply (setting: Setting) (w: World) : World =
-        Network.tidy setting w
+        let coordinator = Coordination.reduced w.Coordinator
+
+        // What is on its way is judged by the faults that are left.
+        (if obj.ReferenceEquals(coordinator, w.Coordinator) then
+             w
+         else
+             { w with Coordinator = coordinator })
+        |> left setting
+        |> Network.tidy setting
         |> bystanders setting
         |> told setting
         |> acknowledged setting
-        |> left setting

@@ -42,7 +42,8 @@ module Search =
 
         $"no wedge: {what}; the migration is {w.Coordinator.State.Status} ({moves}), operations {phases}"
 
-    let private tell (setting: Setting) (path: int list) (conclude: World -> string) : string * string list =
+    /// The steps of a path as a story, and what is to be said of the world at its end.
+    let tell (setting: Setting) (path: int list) (conclude: World -> string) : string * string list =
         let story = ResizeArray<string>()
         let mutable w = Beginning.initial setting
         let mutable n = 0
@@ -63,7 +64,7 @@ module Search =
 
     let run (setting: Setting) (bounds: SearchBounds) : Outcome =
         let threads = max 1 bounds.Threads
-        Coordination.reset ()
+        Coordination.reset setting.IsReduced
         Documents.reset ()
         Seen.reset ()
         let watch = Stopwatch.StartNew()

@@ -107,6 +107,24 @@ module Story =
         | NotServing -> "not serving"
         | Refused _ -> "refused"
 
+    /// What is on its way.
+    let cargo (setting: Setting) (c: Cargo) =
+        let waiting sequence =
+            if sequence = 0L then " (nobody waits for it)" else ""
+
+        match c with
+        | PutRequest(op, run, stamp, replica, d) ->
+            $"run {run} of the put of operation {op} ({document d}, under {stamp}) to {replica}"
+        | PutAnswer(op, run, _, replica, reply) ->
+            $"the answer of {replica} to run {run} of the put of operation {op}: {putReply reply}"
+        | Request(sequence, a) -> action a + waiting sequence
+        | Carried(sequence, target, command, _, documents) ->
+            let all = documents |> Array.map document |> String.concat ", "
+
+            $"what the {command.Mode} to {target} under {command.Stamp} read ({all})"
+            + waiting sequence
+        | Reply(sequence, a) -> answer a + waiting sequence
+
     /// What became of an operation in a step, if anything.
     let became (setting: Setting) (before: World) (after: World) : string list = [
         for i in 0 .. after.Ops.Length - 1 do

@@ -70,6 +70,8 @@ type Setting = {
     Limits: Limits
     /// Whether keys are there before, and which marks they carry (0: none).
     Before: int
+    /// Whether states in which the same can still happen are made one. Where not, only what has two names is given one.
+    IsReduced: bool
 } with
 
     member this.ShardIndex(shard: ShardId) : int =
@@ -243,6 +245,7 @@ type Op
 
             if phase <> Phase.Idle then
                 e.Byte before
+                e.Num run
                 e.Byte router
                 e.Byte shard
                 e.Num term
@@ -278,8 +281,8 @@ type Op
     /// The shard, and the writer's term, in whose queue it is.
     member _.Shard = shard
     member _.Term = term
-    /// Which of its runs of asking or putting this is: answers to an earlier one are nobody's. No part of the state:
-    /// once that is done, everything on its way to an operation is of its run.
+    /// Which of its runs of putting this is: answers to an earlier one are nobody's. 0 once it is reduced: what is on
+    /// its way to an operation then is of its run.
     member _.Run = run
     /// The operations that had been answered before this one began, as bits.
     member _.Before = before
@@ -328,16 +331,18 @@ type Flight(cargo: Cargo) =
     let print =
         Encoder.Of(fun e ->
             match cargo with
-            | PutRequest(op, _, stamp, replica, document) ->
+            | PutRequest(op, run, stamp, replica, document) ->
                 e.Byte 1
                 e.Num op
+                e.Num run
                 Encode.stamp e stamp
                 Encode.replica e replica
                 e.Text document.Key.Text
                 Encode.document e document
-            | PutAnswer(op, _, epoch, replica, reply) ->
+            | PutAnswer(op, run, epoch, replica, reply) ->
                 e.Byte 2
                 e.Num op
+                e.Num run
                 e.Num epoch
                 Encode.replica e replica
                 Encode.putReply e reply
