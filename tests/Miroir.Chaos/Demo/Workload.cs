@@ -19,8 +19,8 @@ internal sealed class Workload(
     private const int HotKeys = 4_000;
     private const int BurstClients = 8;
 
-    /// <summary>Of the dice with 100 sides that says what an operation is.</summary>
-    private const int ReadsFrom = 82;
+    /// <summary>Of the dice with 100 sides that says what an operation is: so many of a hundred are writes.</summary>
+    public const int ReadsFrom = 82;
 
     private readonly ConcurrentQueue<Sample> _samples = new();
     private readonly ConcurrentDictionary<string, int> _byKind = new();

@@ -8,14 +8,16 @@ internal sealed record EntropyDrillOptions
     public const string Usage = """
         usage: entropy            anti-entropy against real processes: under writes, and with everything that goes wrong with a disk
           --documents N   loaded first (default 20,000)
-          --seconds S     of writes under which nothing may be called different (default 60)
-          --rate N        operations a second (default 2,400, of which 2,000 write)
+          --runs N        under writes (default 10)
+          --seconds S     of each run, in which nothing may be called different that is not (default 60)
+          --rate N        acknowledged writes a second; fewer, and the load was not reached (default 2,000)
           --keep          leave the files of what went right, too
         """;
 
     public int Documents { get; private init; } = 20_000;
+    public int Runs { get; private init; } = 10;
     public int Seconds { get; private init; } = 60;
-    public int RatePerSecond { get; private init; } = 2_400;
+    public int WritesPerSecond { get; private init; } = 2_000;
     public bool IsKept { get; private init; }
 
     /// <exception cref="ArgumentException">Which argument is wrong, and what was expected.</exception>
@@ -29,8 +31,9 @@ internal sealed record EntropyDrillOptions
             options = name switch
             {
                 "--documents" => options with { Documents = Number(name, Next(), 1_000) },
+                "--runs" => options with { Runs = Number(name, Next(), 1) },
                 "--seconds" => options with { Seconds = Number(name, Next(), 5) },
-                "--rate" => options with { RatePerSecond = Number(name, Next(), 1) },
+                "--rate" => options with { WritesPerSecond = Number(name, Next(), 1) },
                 "--keep" => options with { IsKept = true },
                 _ => throw new ArgumentException($"'{name}' is no option of entropy\n{Usage}"),
             };

@@ -19,8 +19,15 @@ internal sealed class EntropyWorld : IAsyncDisposable
 {
     public const string Index = "docs";
     public const int Shards = 4;
+    public const int Copies = 3;
     private const int Words = 20;
-    private const int Clients = 16;
+    private const int Clients = 64;
+    private const int PlantingClient = 10_000;
+    private const int SteppingClient = 10_001;
+
+    /// <summary>Asked for above what is to be reached: a client that was late does not make up for it.</summary>
+    private const double Headroom = 1.1;
+
     private static readonly string[] Names = ["n1", "n2", "n3"];
     private static readonly TimeSpan StartLimit = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan PassLimit = TimeSpan.FromMinutes(3);
@@ -44,7 +51,7 @@ internal sealed class EntropyWorld : IAsyncDisposable
             _dataset,
             Stopwatch.StartNew(),
             Clients,
-            options.RatePerSecond
+            (int)(options.WritesPerSecond * 100.0 / Workload.ReadsFrom * Headroom)
         );
     }
 
@@ -93,28 +100,28 @@ internal sealed class EntropyWorld : IAsyncDisposable
         return pass.Status == "Done" ? pass : throw new InvalidOperationException($"{kind} failed: {pass.Reason}");
     }
 
-    /// <summary>Puts straight into nodes' stores, past the router, an old version under the route in force.</summary>
-    /// <param name="clock">In the first term, whose writes are all settled.</param>
-    public async Task PlantAsync(string key, long clock, bool isDeleted, params string[] nodes)
+    /// <summary>Puts straight into nodes' stores, past the router, under the route in force.</summary>
+    /// <param name="clock">Of the version, in the writer's term; so low that it is older than any write.</param>
+    /// <param name="content">What tells it from other documents of this key; null: a tombstone.</param>
+    public async Task PlantAsync(string key, long clock, string? content, params string[] nodes)
     {
-        var operation = $"planted-{key}-{clock}";
+        var operation = $"{key}-{clock}-{content}";
         var entry = History.Invoke(
-            Clients + 1_000,
-            isDeleted ? Operation.Delete(key) : Workload.ReplaceOf(key, operation)
+            PlantingClient,
+            content is null ? Operation.Delete(key) : Workload.ReplaceOf(key, operation)
         );
         History.Complete(entry, Reply.Unknown());
-        var version = new DocumentVersion(1, clock);
-        var json = new System.Text.Json.Nodes.JsonObject { [_dataset.PrimaryKey] = key };
-        var document = isDeleted
+        var route = await RouteOfAsync(key);
+        var version = new DocumentVersion(route.Writer.Term, clock);
+        var document = content is null
             ? Document.Tombstone(Key.Of(key), version, Guid.Empty, Origin.Client)
             : Document.Live(
                 Key.Of(key),
                 version,
-                Encoding.UTF8.GetBytes(Workload.With(json, operation)),
+                Encoding.UTF8.GetBytes(JsonOf(key, operation)),
                 Guid.Empty,
                 Origin.Client
             );
-        var route = await RouteOfAsync(key);
         foreach (var name in nodes)
         {
             var node = _nodes.Get(name, NodeOf(name).Address);
@@ -125,6 +132,68 @@ internal sealed class EntropyWorld : IAsyncDisposable
             if (!replies[0].IsApplied)
                 throw new InvalidOperationException($"{name} did not take what was planted: {replies[0]}");
         }
+    }
+
+    private string JsonOf(string key, string operation) =>
+        Workload.With(new System.Text.Json.Nodes.JsonObject { [_dataset.PrimaryKey] = key }, operation);
+
+    /// <summary>Writes documents `NAME-0` and on through the router, one after the other.</summary>
+    public async Task WriteAsync(string name, int count)
+    {
+        for (var i = 0; i < count; i++)
+        {
+            var key = $"{name}-{i}";
+            var entry = History.Invoke(SteppingClient, Workload.ReplaceOf(key, $"{key}-written"));
+            History.Complete(entry, await Client.ReplaceAsync(() => Router, JsonOf(key, $"{key}-written")));
+        }
+    }
+
+    /// <summary>Deletes what <see cref="WriteAsync"/> wrote.</summary>
+    public async Task DeleteAsync(string name, int count)
+    {
+        for (var i = 0; i < count; i++)
+        {
+            var key = $"{name}-{i}";
+            var entry = History.Invoke(SteppingClient, Operation.Delete(key));
+            History.Complete(entry, await Client.DeleteAsync(() => Router, key));
+        }
+    }
+
+    /// <summary>How many of them a client can read.</summary>
+    public async Task<int> AliveAsync(string name, int count)
+    {
+        var alive = 0;
+        for (var i = 0; i < count; i++)
+        {
+            var key = $"{name}-{i}";
+            var entry = History.Invoke(SteppingClient, Operation.Read(key));
+            var reply = await Client.ReadAsync(() => Router, key);
+            History.Complete(entry, reply);
+            alive += reply.Outcome == Outcome.Ok && reply.Document is not null ? 1 : 0;
+        }
+
+        return alive;
+    }
+
+    /// <summary>How many of so many eventual reads of a document, which any of its nodes may answer, show its version.</summary>
+    public async Task<int> ReadAsync(string key, int reads)
+    {
+        var version = await Client.VersionAsync(Router, key, isEventual: false);
+        var right = 0;
+        for (var i = 0; i < reads; i++)
+            right += await Client.VersionAsync(Router, key, isEventual: true) == version ? 1 : 0;
+        return right;
+    }
+
+    public async Task<bool> HasLoggedAsync(string node, string text)
+    {
+        await using var log = new FileStream(
+            NodeOf(node).LogFile,
+            FileMode.Open,
+            FileAccess.Read,
+            FileShare.ReadWrite
+        );
+        return (await new StreamReader(log).ReadToEndAsync()).Contains(text, StringComparison.Ordinal);
     }
 
     public ManagedProcess NodeOf(string name) => Cluster.Nodes.Single(node => node.Name == name);
