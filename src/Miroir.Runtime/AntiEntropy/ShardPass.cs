@@ -28,14 +28,13 @@ internal sealed class ShardPass(
             var floor = await FloorToBeAsync(route);
             if (floor is not null)
                 route = Route();
-            var isWhole = true;
-            foreach (var part in PartsOf(route))
-                isWhole &= await PartAsync(route, part);
-            // A scrub holds no replica to another, and a plan names documents: neither proves anything of the whole shard.
-            var isCompared = isWhole && kind != PassKind.Scrub && plan.Count == 0;
-            report.IsCertified = isCompared && report.Unrepaired == 0 && report.Problem == "" && report.Copies > 1;
+            report.IsCertified = await IsProvenAsync(route);
             if (report.IsCertified && floor is { } proven)
+            {
                 report.Purged = await mending.PurgeAsync(route, proven, _incarnations, cancel);
+                // Another term has begun: a write that it cut short may lack on one replica.
+                report.IsCertified = await IsProvenAsync(Route());
+            }
         }
         catch (PassEndedException e)
         {
@@ -57,6 +56,18 @@ internal sealed class ShardPass(
             : throw new PassEndedException(
                 "the shard has no route in force any more: its successors are to be compared"
             );
+
+    /// <summary>Compares, and repairs; true: every owner holds all that any held when it began.</summary>
+    private async Task<bool> IsProvenAsync(Route route)
+    {
+        report.Entries = -1;
+        var isWhole = true;
+        foreach (var part in PartsOf(route))
+            isWhole &= await PartAsync(route, part);
+        // A scrub holds no replica to another, and a plan names documents: neither proves anything of the whole shard.
+        var isCompared = isWhole && kind != PassKind.Scrub && plan.Count == 0;
+        return isCompared && report.Unrepaired == 0 && report.Problem == "" && report.Copies > 1;
+    }
 
     /// <summary>
     /// What tombstones may go below, once this pass has proven that every replica has them: the beginning of a new term,

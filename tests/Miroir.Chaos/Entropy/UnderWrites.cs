@@ -11,10 +11,14 @@ internal sealed class UnderWrites(EntropyWorld world, EntropyDrillOptions option
     private const int VerifiesOfRun = 10;
     private const int PlantedOfKind = 5;
 
+    /// <summary>Code that has just been started is compiled while it runs.</summary>
+    private static readonly TimeSpan WarmUpLimit = TimeSpan.FromSeconds(60);
+
     /// <returns>A key that all replicas have.</returns>
     public async Task<string> RunAsync()
     {
         world.Workload.Start();
+        await WarmUpAsync();
         var key = "";
         for (var run = 1; run <= options.Runs; run++)
         {
@@ -24,6 +28,17 @@ internal sealed class UnderWrites(EntropyWorld world, EntropyDrillOptions option
 
         await world.Workload.StopAsync();
         return key;
+    }
+
+    private async Task WarmUpAsync()
+    {
+        var clock = Stopwatch.StartNew();
+        for (var rate = 0L; rate < options.WritesPerSecond && clock.Elapsed < WarmUpLimit; )
+        {
+            var before = world.Workload.AcknowledgedWrites;
+            await Task.Delay(TimeSpan.FromSeconds(1));
+            rate = world.Workload.AcknowledgedWrites - before;
+        }
     }
 
     private async Task QuietAsync(int run)
