@@ -12,7 +12,7 @@ let private maxShown = 20
 let private level (divergences: int64) =
     ReshardView.level Thresholds.divergences (float divergences)
 
-/// "2 Missing, 1 Stale"; what only was on its way, or could not be judged, behind it.
+/// "2 Missing, 1 Stale"; what only was on its way, or was written between two looks, behind it.
 let private kinds (counts: DivergenceCounts) =
     [
         counts.Missing, "Missing"
@@ -20,7 +20,7 @@ let private kinds (counts: DivergenceCounts) =
         counts.LacksTombstone, "LacksTombstone"
         counts.Corrupt, "Corrupt"
         counts.InFlight, "in flight"
-        counts.Hot, "not judged"
+        counts.Hot, "looked at once more"
     ]
     |> List.filter (fun (n, _) -> n <> 0L)
     |> List.map (fun (n, kind) -> $"{Text.count n} {kind}")
@@ -133,7 +133,7 @@ let private documents (context: Context) (pass: PassView) =
             $"  listed are the first {Text.count listed} of {Text.count pass.Divergences.Divergences} documents"
 
 /// Why a pass can't speak for all that it was asked.
-let private unjudged (pass: PassView) =
+let private unseen (pass: PassView) =
     [
         if pass.Status <> "Done" then
             "the pass did not end well"
@@ -142,16 +142,13 @@ let private unjudged (pass: PassView) =
         | n ->
             let shards = plural (int64 n) "shard" "shards"
             $"{shards} not compared"
-        if pass.Divergences.Hot > 0L then
-            let documents = plural pass.Divergences.Hot "document" "documents"
-            $"{documents} changed too often to be judged"
     ]
     |> String.concat "; "
 
 let private loss (pass: PassView) =
     match AntiEntropy.dataLoss pass with
     | Some n -> $"{n} documents"
-    | None -> $"unknown (at least {pass.Divergences.Divergences} documents; {unjudged pass})"
+    | None -> $"unknown (at least {pass.Divergences.Divergences} documents; {unseen pass})"
 
 /// A pass that has ended; its exit status.
 let ended (context: Context) (pass: PassView) : int =
@@ -178,7 +175,7 @@ let ended (context: Context) (pass: PassView) : int =
     out.Line $"Round trips: {Text.count trips}"
     out.Line $"Time: {elapsed pass}"
 
-    match unjudged pass with
+    match unseen pass with
     | "" -> ()
     | why -> out.Line $"Incomplete: {why}"
 

@@ -250,6 +250,9 @@ let private config (context: Context) (key: string option) : Task<int> =
     for entry in entries do
         context.Output.Line $"{entry.Key} = {entry.Text}  ({entry.Origin})"
 
+    for warning in Config.warnings config do
+        context.Output.Note $"Warning: {warning}"
+
     Task.FromResult Exit.Done
 
 let private simple

@@ -22,18 +22,18 @@ module AntiEntropy =
     let notCompared (pass: PassView) : int =
         let failed =
             pass.Shards
-            |> Array.filter (fun s -> s.State = "Unjudged" || s.State = "Failed")
+            |> Array.filter (fun s -> s.State = "Failed")
             |> Array.length
 
         failed + max 0 (pass.ShardsTotal - pass.Shards.Length)
 
-    /// Whether it judged each document of each of its shards. Then its divergences are all there were.
-    let isJudged (pass: PassView) =
-        pass.Status = "Done" && notCompared pass = 0 && pass.Divergences.Hot = 0L
+    /// Whether it compared each of its shards whole. Then its divergences are all there were.
+    let isWhole (pass: PassView) =
+        pass.Status = "Done" && notCompared pass = 0
 
-    /// Documents that differ, where the pass can know; None where something was not compared or judged.
+    /// Documents that differ, where the pass can know; None where something was not compared.
     let dataLoss (pass: PassView) : int64 option =
-        if isJudged pass then
+        if isWhole pass then
             Some pass.Divergences.Divergences
         else
             None
@@ -59,9 +59,9 @@ module AntiEntropy =
         |> Array.length
 
     /// Whether a pass of its kind found, or left, everything as it should be: verify no difference, a dry run none
-    /// without a repair, any other none that is not repaired; and nothing that it could not judge.
+    /// without a repair, any other none that is not repaired; and nothing that it could not compare.
     let isClean (pass: PassView) : bool =
-        isJudged pass
+        isWhole pass
         && match pass.Kind with
            | "verify" -> pass.Divergences.Divergences = 0L
            | "dry-run" -> unplanned pass = 0

@@ -21,16 +21,10 @@ let private blind: (string * (PassView -> PassView)) list =
     [
         "failed", (fun pass -> { pass with Status = "Failed" })
         "a shard failed", first (fun s -> { s with State = "Failed" })
-        "a shard unjudged", first (fun s -> { s with State = "Unjudged" })
         "a shard left out",
         (fun pass -> {
             pass with
                 Shards = Array.tail pass.Shards
-        })
-        "hot",
-        (fun pass -> {
-            pass with
-                Divergences = { pass.Divergences with Hot = 1L }
         })
     ]
 

@@ -178,6 +178,18 @@ module Config =
                 ])
         ]
 
+    let private problem (config: Configuration) key code (origin: SettingOrigin) message = {
+        File = config.File
+        Line =
+            match origin with
+            | SettingOrigin.File(_, line) -> line
+            | _ -> 0
+        Column = 1
+        Key = key
+        Code = code
+        Message = message
+    }
+
     let exposed (config: Configuration) : ConfigError list = [
         for key, setting in
             [
@@ -186,17 +198,25 @@ module Config =
                 "listen.coordinator", config.Listen.Coordinator
             ] do
             if not (IPAddress.IsLoopback setting.Value.Address) then
-                {
-                    File = config.File
-                    Line =
-                        match setting.Origin with
-                        | SettingOrigin.File(_, line) -> line
-                        | _ -> 0
-                    Column = 1
-                    Key = key
-                    Code = "invalid_config"
-                    Message =
-                        $"{setting.Value} can be reached from other machines, and there are neither keys nor TLS; "
-                        + "listen on a loopback address, or start with --insecure"
-                }
+                problem
+                    config
+                    key
+                    "invalid_config"
+                    setting.Origin
+                    ($"{setting.Value} can be reached from other machines, and there are neither keys nor TLS; "
+                     + "listen on a loopback address, or start with --insecure")
+    ]
+
+    let warnings (config: Configuration) : ConfigError list = [
+        let skips = config.Migration.SkipDeltaPass
+        let cron = config.AntiEntropy.ScheduleCron
+
+        if skips.Value && Schedule.leavesOutHours cron.Value then
+            problem
+                config
+                "migration.skip_delta_pass"
+                "rare_anti_entropy"
+                skips.Origin
+                ($"without the delta pass anti-entropy alone finds what a cutover missed, and anti_entropy.schedule_cron ({cron.Origin}) "
+                 + $"is \"{cron.Value}\", which leaves hours out; have it run in every hour, such as \"0 * * * *\"")
     ]

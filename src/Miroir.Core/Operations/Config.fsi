@@ -31,3 +31,6 @@ module Config =
 
     /// What others than this machine could reach without keys and TLS; refused unless the operator says `--insecure`.
     val exposed: config: Configuration -> ConfigError list
+
+    /// What is allowed, and what an operator should know of it.
+    val warnings: config: Configuration -> ConfigError list

@@ -11,3 +11,6 @@ module Schedule =
     /// twice the first counts. Int64.MaxValue where it never comes. Throws where the expression is none: the
     /// configuration's reader has checked it.
     val next: cron: string -> zone: TimeZoneInfo -> afterUnixMs: int64 -> int64
+
+    /// Whether there is an hour of a year, told by UTC, in which it never happens.
+    val leavesOutHours: cron: string -> bool

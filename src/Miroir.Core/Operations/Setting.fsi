@@ -15,14 +15,14 @@ type SettingOrigin =
 [<Struct>]
 type Setting<'T> = { Value: 'T; Origin: SettingOrigin }
 
-/// What is wrong with a configuration. `Line` and `Column` are counted from 1, 0 where no one place is meant.
+/// What is wrong with a configuration, or should be known of it. `Line` and `Column` are counted from 1, 0 where no one place is meant.
 type ConfigError = {
     File: string
     Line: int
     Column: int
     /// Such as "migration.drain_timeout"; "" for what is no matter of one key.
     Key: string
-    /// invalid_config, or UnsafeCutoverNoAntiEntropy.
+    /// invalid_config, UnsafeCutoverNoAntiEntropy, or rare_anti_entropy, which is a warning.
     Code: string
     Message: string
 } with

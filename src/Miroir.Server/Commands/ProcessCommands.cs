@@ -75,6 +75,8 @@ internal static class ProcessCommands
         var listen = arguments.Listen(otherwise, common.Insecure);
         var seed = Configured.Seed(config, arguments);
         arguments.End();
+        foreach (var warning in Core.Config.warnings(config))
+            ProcessLife.Log($"warning: {warning}");
         Directory.CreateDirectory(data);
         var host = new CoordinatorHost(
             new CoordinatorHostOptions

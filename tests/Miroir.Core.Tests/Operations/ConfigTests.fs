@@ -351,3 +351,22 @@ let ``listening for other machines is told of`` () =
     | other -> Assert.Fail $"{other}"
 
     Assert.That(Config.exposed Config.defaults, Is.Empty)
+
+[<TestCase("0 */6 * * *", true)>]
+[<TestCase("30 * * * *", false)>]
+[<TestCase("*/10 8-18 * * *", true)>]
+[<TestCase("0 * * 2-12 *", true)>]
+let ``leaving the delta pass out where anti-entropy is rarer than hourly is warned of`` (cron: string, isWarned: bool) =
+    let config =
+        accepted $"[migration]\nskip_delta_pass = true\n[anti_entropy]\nschedule_cron = \"{cron}\"\n"
+
+    match Config.warnings config with
+    | [ warning ] when isWarned ->
+        Assert.That(warning.Key, Is.EqualTo "migration.skip_delta_pass")
+        Assert.That(warning.Line, Is.EqualTo 2)
+        Assert.That(warning.Message, Does.Contain cron)
+    | [] when not isWarned -> ()
+    | other -> Assert.Fail $"{other}"
+
+    let compared = accepted $"[anti_entropy]\nschedule_cron = \"{cron}\"\n"
+    Assert.That(Config.warnings compared, Is.Empty)

@@ -118,3 +118,14 @@ let ``A leap day is waited for`` () =
         shown (Schedule.next "0 0 29 2 *" TimeZoneInfo.Utc (at "2026-01-01T00:00Z")),
         Is.EqualTo "2028-02-29T00:00"
     )
+
+[<Test>]
+let ``an hour is left out exactly where a day of it has none`` () =
+    let minutes = Gen.choose (0, 59)
+
+    let hours =
+        Gen.elements [ "*"; "*/2"; "0-22"; "0,1,2,3,4,5,6,7,8,9,10-23"; "5"; "*/1" ]
+
+    hold 30 (Gen.zip minutes hours) (fun (minute, hour) ->
+        let isAlways = List.contains hour [ "*"; "0,1,2,3,4,5,6,7,8,9,10-23"; "*/1" ]
+        Assert.That(Schedule.leavesOutHours $"{minute} {hour} * * *", Is.Not.EqualTo isAlways, $"{minute} {hour}"))

@@ -45,7 +45,7 @@ internal static class PassGen
 
     private static readonly Gen<ShardPassView> Shard =
         from shard in Small
-        from state in Gen.Elements("InSync", "Divergent", "Repaired", "Unjudged", "Failed")
+        from state in Gen.Elements("InSync", "Divergent", "Repaired", "Failed")
         from entries in Count
         from counts in Counts
         from bytes in Count
