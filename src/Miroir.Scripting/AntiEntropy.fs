@@ -21,9 +21,7 @@ module AntiEntropy =
     /// Shards that were not compared whole, those that the pass never came to included.
     let notCompared (pass: PassView) : int =
         let failed =
-            pass.Shards
-            |> Array.filter (fun s -> s.State = "Failed")
-            |> Array.length
+            pass.Shards |> Array.filter (fun s -> s.State = "Failed") |> Array.length
 
         failed + max 0 (pass.ShardsTotal - pass.Shards.Length)
 

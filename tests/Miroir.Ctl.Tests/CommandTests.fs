@@ -397,6 +397,14 @@ let ``start waits for its window, unless it is forced`` () =
     Assert.That(forced.Status, Is.Zero)
 
 [<Test>]
+let ``the configuration's warnings are told beside it`` () =
+    let files = [ "miroir.toml", "[migration]\nskip_delta_pass = true\n" ]
+    let ran = Ctl.runWith files "" nobody [ "reshard"; "config" ]
+    Assert.That(ran.Status, Is.EqualTo 0, ran.Error)
+    Assert.That(ran.Error, Does.StartWith "Warning: miroir.toml:2:1: migration.skip_delta_pass:")
+    Assert.That(ran.Error, Does.Contain "0 */6 * * *")
+
+[<Test>]
 let ``a configuration's errors are told with file, line and key`` () =
     let files = [ "miroir.toml", "[migration]\nmax_concurrent = 0\ndrain_timeout = 5\n" ]
     let ran = Ctl.runWith files "" nobody [ "reshard"; "config" ]

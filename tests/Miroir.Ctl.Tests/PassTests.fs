@@ -63,6 +63,18 @@ let ``exit status is 1 exactly where a verify finds, a plan lacks, or a repair l
                 Assert.That(AntiEntropy.isClean pass, Is.EqualTo expected, $"{kind}: {missing} {outcome}")
 
 [<Test>]
+let ``a document that was looked at once more keeps no pass from being clean`` () =
+    for kind in kinds do
+        let pass = {
+            clean kind 4 with
+                Divergences = { DivergenceCounts.Zero with Hot = 3L }
+        }
+
+        Assert.That(AntiEntropy.isClean pass, kind)
+        Assert.That(AntiEntropy.dataLoss pass, Is.EqualTo(Some 0L), kind)
+        Assert.That((run pass "anti-entropy verify --index packages").Out, Does.Contain "3 looked at once more", kind)
+
+[<Test>]
 let ``documents of a replica that was filled hide none that was not repaired`` () =
     let pass = clean "run" 2 |> withMissing 3 "a replica still differs"
 

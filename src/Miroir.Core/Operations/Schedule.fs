@@ -41,7 +41,8 @@ module Schedule =
     let leavesOutHours (cron: string) : bool =
         let hourMs = 3_600_000L
         // A leap year's hours; what a cron expression says of days and months comes again every year.
-        let first = DateTimeOffset(2024, 1, 1, 0, 0, 0, TimeSpan.Zero).ToUnixTimeMilliseconds()
+        let first =
+            DateTimeOffset(2024, 1, 1, 0, 0, 0, TimeSpan.Zero).ToUnixTimeMilliseconds()
 
         seq { 0L .. 366L * 24L - 1L }
         |> Seq.map (fun hour -> first + hour * hourMs - 1L)

@@ -233,7 +233,9 @@ public sealed class AntiEntropyService : IAntiEntropy
             _bytesRead += view.BytesRead;
         }
 
-        var problems = view.Shards.Where(shard => shard.Problem != "").Select(shard => $"shard {shard.Shard}: {shard.Problem}");
+        var problems = view
+            .Shards.Where(shard => shard.Problem != "")
+            .Select(shard => $"shard {shard.Shard}: {shard.Problem}");
         _log(
             $"anti-entropy pass {view.Id} ({view.Kind} of {view.Index}): {view.Shards.Length} shards, {view.Divergences.Divergences} divergences, {view.Repaired} repaired{string.Concat(problems.Prepend(view.Reason).Where(text => text != "").Select(text => $"; {text}"))}"
         );

@@ -187,12 +187,7 @@ internal sealed class EntropyWorld : IAsyncDisposable
 
     public async Task<bool> HasLoggedAsync(string node, string text)
     {
-        await using var log = new FileStream(
-            NodeOf(node).LogFile,
-            FileMode.Open,
-            FileAccess.Read,
-            FileShare.ReadWrite
-        );
+        await using var log = new FileStream(NodeOf(node).LogFile, FileMode.Open, FileAccess.Read, FileShare.ReadWrite);
         return (await new StreamReader(log).ReadToEndAsync()).Contains(text, StringComparison.Ordinal);
     }
 

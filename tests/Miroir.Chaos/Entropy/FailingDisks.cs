@@ -87,7 +87,10 @@ internal sealed class FailingDisks(EntropyWorld world, DrillReport report)
         var purge = await world.PassAsync("run");
         var left = await world.TombstonesAsync();
         await world.StopNodeAsync("n1");
-        var dead = EntropyWorld.Query(older, "SELECT '' || count(*) FROM entries WHERE key LIKE 'old-%' AND deleted = 0")!;
+        var dead = EntropyWorld.Query(
+            older,
+            "SELECT '' || count(*) FROM entries WHERE key LIKE 'old-%' AND deleted = 0"
+        )!;
         File.Delete(file + "-wal");
         File.Delete(file + "-shm");
         File.Move(older, file, overwrite: true);
