@@ -80,40 +80,7 @@ match Migration.run plan with
         | Refused _ -> 1
     )
 #else
+#load "built.fsx"
 
-open System.Diagnostics
-open System.IO
-
-let library =
-    Path.Combine(
-        __SOURCE_DIRECTORY__,
-        "..",
-        "src",
-        "Miroir.Scripting",
-        "bin",
-        "Release",
-        "net10.0",
-        "Miroir.Scripting.dll"
-    )
-
-if not (File.Exists library) then
-    eprintfn "reshard.fsx: Miroir is not built yet; run `dotnet fsi build.fsx build` first"
-    exit 1
-
-let arguments =
-    fsi.CommandLineArgs |> List.ofArray |> List.tail |> List.filter ((<>) "--")
-
-let itself = Path.Combine(__SOURCE_DIRECTORY__, __SOURCE_FILE__)
-
-let run =
-    Process.Start(
-        ProcessStartInfo(
-            "dotnet",
-            [ "fsi"; "--define:BUILT"; "--exec"; itself; "--" ] @ arguments,
-            UseShellExecute = false
-        )
-    )
-
-run.WaitForExit()
-exit run.ExitCode
+Built.run __SOURCE_FILE__
 #endif

@@ -17,6 +17,7 @@ type RootArgs =
     | [<CliPrefix(CliPrefix.None)>] Indexes of ParseResults<IndexCommands.IndexesArgs>
     | [<CliPrefix(CliPrefix.None)>] Shards of ParseResults<IndexCommands.ShardsArgs>
     | [<CliPrefix(CliPrefix.None)>] Documents of ParseResults<DocumentCommands.DocumentsArgs>
+    | [<CliPrefix(CliPrefix.None)>] Changes of ParseResults<ChangesCommands.ChangesArgs>
     | [<CliPrefix(CliPrefix.None)>] Reshard of ParseResults<ReshardArgs>
     | [<CliPrefix(CliPrefix.None)>] Anti_Entropy of ParseResults<AntiEntropyArgs>
     | [<CliPrefix(CliPrefix.None)>] Routing of ParseResults<RoutingCommands.RoutingArgs>
@@ -35,6 +36,7 @@ type RootArgs =
             | Indexes _ -> "indexes."
             | Shards _ -> "shards of an index."
             | Documents _ -> "documents of an index."
+            | Changes _ -> "what clients wrote to an index, in order."
             | Reshard _ -> "migrations."
             | Anti_Entropy _ -> "whether replicas agree, and their repair."
             | Routing _ -> "where keys go."
@@ -71,6 +73,7 @@ let private dispatch (context: Context) (parsed: ParseResults<RootArgs>) : Task<
     | Indexes args -> IndexCommands.indexes context args
     | Shards args -> IndexCommands.shards context args
     | Documents args -> DocumentCommands.run context args
+    | Changes args -> ChangesCommands.run context args
     | Reshard args -> ReshardCommands.run context args
     | Anti_Entropy args -> AntiEntropyCommands.run context args
     | Routing args -> RoutingCommands.run context args

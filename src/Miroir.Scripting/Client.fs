@@ -357,5 +357,44 @@ type MiroirClient(server: Uri, apiKey: string option, timeout: TimeSpan) =
                 | Error problem -> Error problem
         }
 
+    // ----- The change feed ----------------------------------------------------------------------------------------
+
+    /// A POST whose answer `read` reads.
+    member internal _.Ask(path: string, body: obj, read: string -> 'T, cancel) : Task<Result<'T, ClientError>> =
+        send
+            (new HttpRequestMessage(HttpMethod.Post, path, Content = JsonContent.Create(body, options = Json.options)))
+            read
+            cancel
+
+    /// A POST whose answer is read line by line, and may go on without end. `silence`: the longest wait for a line.
+    member internal _.OpenLines
+        (path: string, body: obj, silence: TimeSpan, cancel: CancellationToken)
+        : Task<Result<AnswerLines, ClientError>> =
+        task {
+            try
+                use request =
+                    new HttpRequestMessage(
+                        HttpMethod.Post,
+                        path,
+                        Content = JsonContent.Create(body, options = Json.options)
+                    )
+
+                let! response =
+                    http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancel)
+
+                if response.IsSuccessStatusCode then
+                    let! stream = response.Content.ReadAsStreamAsync cancel
+                    return Ok(new AnswerLines(server, response, new StreamReader(stream), silence))
+                else
+                    use response = response
+                    let! body = response.Content.ReadAsStringAsync cancel
+                    return Error(errorOf response body)
+            with
+            | :? HttpRequestException as problem -> return Error(Unreachable(string server, why problem))
+            | :? IOException as problem -> return Error(Unreachable(string server, problem.Message))
+            | :? OperationCanceledException when not cancel.IsCancellationRequested ->
+                return Error(Unreachable(string server, $"no answer within {timeout.TotalSeconds} s"))
+        }
+
     interface IDisposable with
         member _.Dispose() = http.Dispose()

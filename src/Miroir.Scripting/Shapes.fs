@@ -126,5 +126,11 @@ module Json =
         options.Converters.Add(LayoutConverter())
         options
 
+    let private lineOptions = JsonSerializerOptions(options, WriteIndented = false)
+
     let print (value: 'T) =
         JsonSerializer.Serialize(value, options)
+
+    /// The same on one line.
+    let line (value: 'T) =
+        JsonSerializer.Serialize(value, lineOptions)

@@ -51,6 +51,30 @@ public sealed record ApiOptions
     /// <summary>Failed documents that a task's error names at most; the rest is counted.</summary>
     public int NamedFailures { get; init; } = 20;
 
+    /// <summary>Events of one answer of the change feed at most; a stream that is followed has no such bound.</summary>
+    public int FeedEvents { get; init; } = 10_000;
+
+    /// <summary>Events that are read of the change feed at a time; an answer is made of such batches.</summary>
+    public int FeedBatchEvents { get; init; } = 1000;
+
+    /// <summary>The same where each event carries its document, which may be large.</summary>
+    public int FeedBatchDocuments { get; init; } = 100;
+
+    /// <summary>Longest wait for a first event that a client may ask for, in milliseconds.</summary>
+    public int FeedWaitMs { get; init; } = 60_000;
+
+    /// <summary>Longest silence of a stream that is followed, in milliseconds; then comes a line with its cursor.</summary>
+    public int FeedHeartbeatMs { get; init; } = 15_000;
+
+    /// <summary>How long a stream is followed, in milliseconds; then it ends, and the client asks again.</summary>
+    public int FeedFollowMs { get; init; } = 3_600_000;
+
+    /// <summary>Longest wait for a client to take what it asked for, in milliseconds; then its connection is cut.</summary>
+    public int FeedClientTimeoutMs { get; init; } = 60_000;
+
+    /// <summary>Requests that wait for events or follow them at once, at most.</summary>
+    public int FeedWaiting { get; init; } = 1000;
+
     /// <summary>What <c>/version</c> tells.</summary>
     public string Version { get; init; } = Assembly.GetExecutingAssembly().GetName().Version?.ToString(3) ?? "0.0.0";
 }

@@ -1,5 +1,8 @@
 using System.Globalization;
+using System.Text.Json;
 using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.Primitives;
+using Miroir.Core;
 using Miroir.Ports;
 using Miroir.Server.Http;
 
@@ -12,9 +15,45 @@ internal sealed class ApiQuery
 
     private ApiQuery(IQueryCollection query) => this.query = query;
 
-    public static ApiQuery Of(HttpRequest request, params ReadOnlySpan<string> known)
+    public static ApiQuery Of(HttpRequest request, params ReadOnlySpan<string> known) => Of(request.Query, known);
+
+    /// <summary>The same parameters as the fields of a JSON object, where a URL is too short for them.</summary>
+    public static ApiQuery OfBody(ReadOnlyMemory<byte> body, params ReadOnlySpan<string> known)
     {
-        foreach (var (name, values) in request.Query)
+        var fields = new Dictionary<string, StringValues>(StringComparer.Ordinal);
+        try
+        {
+            using var document = JsonDocument.Parse(body);
+            if (document.RootElement.ValueKind != JsonValueKind.Object)
+                throw new RefusedException("malformed_payload", "the body must be a JSON object");
+            foreach (var field in document.RootElement.EnumerateObject())
+                if (field.Value.ValueKind != JsonValueKind.Null)
+                    fields[field.Name] = StringValues.Concat(
+                        fields.GetValueOrDefault(field.Name),
+                        TextOf(field.Name, field.Value)
+                    );
+        }
+        catch (JsonException e)
+        {
+            throw new RefusedException("malformed_payload", $"the body is not JSON: {e.Message}");
+        }
+        return Of(new QueryCollection(fields), known);
+    }
+
+    private static string TextOf(string name, JsonElement value) =>
+        value.ValueKind switch
+        {
+            JsonValueKind.String => value.GetString()!,
+            JsonValueKind.Number or JsonValueKind.True or JsonValueKind.False => value.GetRawText(),
+            _ => throw new RefusedException(
+                "bad_request",
+                $"`{JsonText.Shown(name, 60)}` must be text, a number, true or false"
+            ),
+        };
+
+    private static ApiQuery Of(IQueryCollection query, ReadOnlySpan<string> known)
+    {
+        foreach (var (name, values) in query)
         {
             if (!known.Contains(name))
                 throw new RefusedException(
@@ -26,19 +65,41 @@ internal sealed class ApiQuery
             if (values.Count > 1)
                 throw new RefusedException("bad_request", $"parameter `{name}` is given {values.Count} times");
         }
-        return new ApiQuery(request.Query);
+        return new ApiQuery(query);
     }
 
     /// <summary>The value; null where it is absent or empty.</summary>
     public string? Text(string name) => query[name].ToString() is { Length: > 0 } text ? text : null;
 
-    public long Number(string name, string code, long otherwise, long most)
+    public long Number(string name, string code, long otherwise, long most, long least = 0)
     {
         if (Text(name) is not { } text)
             return otherwise;
-        return long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number <= most
+        return
+            long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var number)
+            && number >= least
+            && number <= most
             ? number
-            : throw new RefusedException(code, $"`{name}` must be a whole number from 0 to {most}, not `{text}`");
+            : throw new RefusedException(
+                code,
+                $"`{name}` must be a whole number from {least} to {most}, not `{JsonText.Shown(text, 100)}`"
+            );
+    }
+
+    /// <summary>A duration with its unit, in milliseconds.</summary>
+    public int DurationMs(string name, string code, int otherwise, int least, int most)
+    {
+        if (Text(name) is not { } text)
+            return otherwise;
+        var duration = Units.parseDuration(text);
+        return duration.IsOk && duration.ResultValue.TotalMilliseconds is var ms && ms >= least && ms <= most
+            ? (int)ms
+            : throw new RefusedException(
+                code,
+                $"`{name}` must be a duration with its unit from {Shown(least)} to {Shown(most)}, such as 10s, not `{JsonText.Shown(text, 100)}`"
+            );
+
+        static string Shown(int ms) => Units.durationText(TimeSpan.FromMilliseconds(ms));
     }
 
     /// <summary>Values between commas; empty where absent, or where it is a star.</summary>

@@ -35,12 +35,13 @@ public static class DocumentEndpoints
         IDocuments documents,
         ICoordinator coordinator,
         ITaskLog tasks,
+        IChangeFeed feed,
         ApiOptions options
     )
     {
-        var api = new ApiContext(documents, coordinator, tasks, options);
+        var api = new ApiContext(documents, coordinator, tasks, new FeedAccess(feed, options), options);
         RequestDelegate handle = http => ErrorAnswers.Guard(http, _ => RouteAsync(http, api));
-        foreach (var name in (string[])["indexes", "tasks", "health", "version", "stats", .. Elsewhere])
+        foreach (var name in (string[])["indexes", "tasks", "health", "version", "stats", "metrics", .. Elsewhere])
         {
             app.Map($"/{name}", handle);
             app.Map($"/{name}/{{**rest}}", handle);
@@ -67,6 +68,11 @@ public static class DocumentEndpoints
                 _ => throw WrongMethod(http, "GET", "PATCH", "DELETE"),
             },
             ["indexes", var uid, "stats"] => Only(http, "GET", () => StatusRoutes.IndexAsync(http, api, uid)),
+            ["indexes", var uid, "changes"] => method switch
+            {
+                "GET" or "POST" => ChangeRoutes.ReadAsync(http, api, uid),
+                _ => throw WrongMethod(http, "GET", "POST"),
+            },
             ["indexes", var uid, "documents"] => method switch
             {
                 "GET" => ReadRoutes.ListAsync(http, api, uid),
@@ -97,6 +103,7 @@ public static class DocumentEndpoints
             ["tasks", var uid] => Only(http, "GET", () => TaskRoutes.GetAsync(http, api, uid)),
             ["health"] => Only(http, "GET", () => StatusRoutes.HealthAsync(http)),
             ["version"] => Only(http, "GET", () => StatusRoutes.VersionAsync(http, api)),
+            ["metrics"] => Only(http, "GET", () => StatusRoutes.MetricsAsync(http, api)),
             ["stats"] => Only(http, "GET", () => StatusRoutes.AllAsync(http, api)),
             [var first, ..] when Elsewhere.Contains(first) => throw NotImplemented(http),
             _ => throw new RefusedException("not_found", $"there is no route {Shown(http)}"),

@@ -5,7 +5,7 @@ using Miroir.Server.Http;
 
 namespace Miroir.Server.Api;
 
-/// <summary>Health, version and statistics.</summary>
+/// <summary>Health, version, metrics and statistics.</summary>
 internal static class StatusRoutes
 {
     public static Task HealthAsync(HttpContext http) =>
@@ -22,6 +22,13 @@ internal static class StatusRoutes
                 json.WriteString("pkgVersion", api.Options.Version);
             }
         );
+
+    public static async Task MetricsAsync(HttpContext http, ApiContext api)
+    {
+        ApiQuery.Of(http.Request);
+        http.Response.ContentType = PrometheusText.ContentType;
+        await http.Response.WriteAsync(api.Feed.Metrics.Text.ToString(), http.RequestAborted);
+    }
 
     public static async Task IndexAsync(HttpContext http, ApiContext api, string uid)
     {

@@ -101,7 +101,7 @@ internal sealed class RouterParts : IAsyncDisposable
             Time = settings.Time,
             Peers = taskPeers,
         };
-        DocumentEndpoints.Map(app, router, coordinator, tasks!, options);
+        DocumentEndpoints.Map(app, router, coordinator, tasks!, router, options);
     }
 
     public async ValueTask DisposeAsync()

@@ -61,7 +61,7 @@ internal sealed class ApiServer : IAsyncDisposable
             Entropy = new Entropy(),
             Peers = new HttpMessageInvoker(new SocketsHttpHandler()),
         };
-        DocumentEndpoints.Map(app, cluster, cluster, tasks, change?.Invoke(options) ?? options);
+        DocumentEndpoints.Map(app, cluster, cluster, tasks, cluster.Feed, change?.Invoke(options) ?? options);
         await app.StartAsync();
         return new ApiServer(app, folder, tasks, cluster);
     }
@@ -109,6 +109,9 @@ internal sealed class ApiServer : IAsyncDisposable
         var task = await SendAsync("GET", $"/tasks/{reply.Json.GetProperty("taskUid").GetInt64()}");
         return (reply, task.Json);
     }
+
+    /// <summary>As a process stops that is asked to.</summary>
+    public Task StopAsync() => app.StopAsync();
 
     public async ValueTask DisposeAsync()
     {

@@ -24,6 +24,8 @@ internal sealed class FakeCluster : IDocuments, ICoordinator
 
     public Func<ReadOutcome?> DecideRead { get; set; } = () => null;
 
+    public FakeFeed Feed { get; } = new();
+
     /// <summary>Sizes of the batches that came.</summary>
     public List<int> Batches { get; } = [];
 

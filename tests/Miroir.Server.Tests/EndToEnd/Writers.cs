@@ -4,6 +4,9 @@ using NUnit.Framework;
 
 namespace Miroir.Server.Tests.EndToEnd;
 
+/// <summary>A write as its answer told it.</summary>
+internal sealed record AcknowledgedWrite(Guid Id, string Key, string Version, bool IsDelete);
+
 /// <summary>
 /// Clients that insert, replace and delete while something else goes on, and remember for each document what it may be
 /// by their own history. Each document has one client, which has one request open at a time.
@@ -18,6 +21,7 @@ internal sealed class Writers : IAsyncDisposable
 
     // What each document may be: the last certain write, and every uncertain one since. Null: deleted, or never there.
     private readonly Dictionary<string, HashSet<int?>> possible = [];
+    private readonly List<AcknowledgedWrite> taken = [];
     private readonly Task[] running;
     private int acknowledged;
     private int unknown;
@@ -35,6 +39,16 @@ internal sealed class Writers : IAsyncDisposable
     public int Acknowledged => Volatile.Read(ref acknowledged);
 
     public int Unknown => Volatile.Read(ref unknown);
+
+    /// <summary>Every write so far that was acknowledged, those of a document in the order of their versions.</summary>
+    public AcknowledgedWrite[] Taken
+    {
+        get
+        {
+            lock (taken)
+                return [.. taken];
+        }
+    }
 
     public static Writers Start(TestCluster cluster, string index) => new(cluster, index);
 
@@ -71,7 +85,7 @@ internal sealed class Writers : IAsyncDisposable
         stop.Dispose();
     }
 
-    private async Task StopAsync()
+    public async Task StopAsync()
     {
         if (!stop.IsCancellationRequested)
             await stop.CancelAsync();
@@ -107,6 +121,7 @@ internal sealed class Writers : IAsyncDisposable
     {
         try
         {
+            var operation = Guid.NewGuid();
             using var request = new HttpRequestMessage(
                 value is null ? HttpMethod.Delete : HttpMethod.Post,
                 $"{cluster.Address}/indexes/{index}/documents{(value is null ? $"/{id}" : "")}"
@@ -117,9 +132,13 @@ internal sealed class Writers : IAsyncDisposable
                     System.Text.Encoding.UTF8,
                     "application/json"
                 );
+            request.Headers.Add("x-miroir-operation-id", operation.ToString());
             using var response = await cluster.Http.SendAsync(request);
             if (response.Headers.Contains("x-miroir-outcome"))
                 return null;
+            if (response.StatusCode == HttpStatusCode.Accepted)
+                lock (taken)
+                    taken.Add(new(operation, id, response.Headers.ETag!.Tag.Trim('"'), value is null));
             return response.StatusCode switch
             {
                 HttpStatusCode.Accepted => true,
