@@ -51,6 +51,9 @@ internal sealed class TestNode(string name, IEntropy entropy) : INode
 
     public bool RefusesBarriers { get; set; }
 
+    /// <summary>How often it was asked for its change log.</summary>
+    public int ChangesAsked { get; private set; }
+
     /// <summary>Asked for each put before it reaches the store; a reply that is not null is given instead.</summary>
     public Func<PutCommand, Task<PutReply?>> BeforePut { get; set; } = static _ => Task.FromResult<PutReply?>(null);
 
@@ -143,6 +146,7 @@ internal sealed class TestNode(string name, IEntropy entropy) : INode
     public Task<ChangesReply> Changes(ChangesCommand command, CancellationToken cancel)
     {
         MustBeUp();
+        ChangesAsked++;
         return Store.Changes(command, cancel);
     }
 
