@@ -97,6 +97,7 @@ let readOutcome exitCode noneIsFine (text: string) =
 let proofs = [
     "Miroir.Explorer", "a million states of small worlds, all of them", [ "--least"; "1000000" ]
     "Miroir.Explorer", "the faults that such a search is to find", [ "--mutants" ]
+    "Miroir.Explorer", "the same worlds without reduction, as far as they are small", [ "--agreement"; "2" ]
     "Miroir.Simulation", "2,000 seeds of the simulator", [ "simulate"; "--seeds"; "2000"; "--workers"; "2" ]
 ]
 
