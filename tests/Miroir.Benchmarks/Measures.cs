@@ -23,13 +23,22 @@ internal readonly record struct Spent(TimeSpan Elapsed, TimeSpan Cpu)
     /// <summary>This process alone.</summary>
     public static Spent Start() => new(Stopwatch.GetElapsedTime(0), Environment.CpuUsage.TotalTime);
 
-    /// <summary>Other processes.</summary>
-    public static Spent Start(params int[] processes) =>
-        new(Stopwatch.GetElapsedTime(0), TimeSpan.FromTicks(processes.Sum(CpuTicks)));
+    /// <summary>Other processes. Asking for theirs takes a while, which is not to be in the time by the clock.</summary>
+    public static Spent Start(params int[] processes)
+    {
+        var cpu = CpuOf(processes);
+        return new(Stopwatch.GetElapsedTime(0), cpu);
+    }
 
     public Spent Now() => Start().Since(this);
 
-    public Spent Now(params int[] processes) => Start(processes).Since(this);
+    public Spent Now(params int[] processes)
+    {
+        var now = Stopwatch.GetElapsedTime(0);
+        return new Spent(now, CpuOf(processes)).Since(this);
+    }
+
+    private static TimeSpan CpuOf(int[] processes) => TimeSpan.FromTicks(processes.Sum(CpuTicks));
 
     private Spent Since(Spent start) => new(Elapsed - start.Elapsed, Cpu - start.Cpu);
 

@@ -63,6 +63,10 @@ internal sealed class StreamedNode(string name, long entries) : INode
 
     public Task<PurgeReply> Purge(PurgeCommand command, CancellationToken cancel) => throw OnlyScans();
 
+    public Task<ChangesReply> Changes(ChangesCommand command, CancellationToken cancel) => throw OnlyScans();
+
+    public Task<LogChangesReply> LogChanges(LogChangesCommand command, CancellationToken cancel) => throw OnlyScans();
+
     private static NotSupportedException OnlyScans() => new("a streamed node only scans");
 
     private Entry EntryAt(long number)
