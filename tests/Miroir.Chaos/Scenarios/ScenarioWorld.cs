@@ -19,7 +19,10 @@ internal sealed class ScenarioWorld : IAsyncDisposable
     public const string NewNode = "new";
     private const int DrainTimeoutMs = 3_000;
     private const double HeavyWeight = 1e12;
-    private static readonly TimeSpan TellLimit = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan TellLimit = TimeSpan.FromSeconds(30);
+
+    /// <summary>Of the coordinator: a busy machine is no fault.</summary>
+    private static readonly TimeSpan AnswerLimit = TimeSpan.FromSeconds(20);
 
     private readonly ChaosScenario _scenario;
     private readonly SocketsHttpHandler _handler = new()
@@ -87,11 +90,7 @@ internal sealed class ScenarioWorld : IAsyncDisposable
             await Cluster.StartNodeAsync($"old{i}", isControlled: _scenario.Event == ChaosEvent.WriteStuck);
         await Cluster.StartCoordinatorAsync(Configuration(repairs: !WaitsForAntiEntropy));
         await Cluster.StartRouterAsync("router-1");
-        _admin = new MiroirClient(
-            new Uri(Cluster.Coordinator.Address),
-            FSharpOption<string>.None,
-            TimeSpan.FromSeconds(5)
-        );
+        _admin = new MiroirClient(new Uri(Cluster.Coordinator.Address), FSharpOption<string>.None, AnswerLimit);
         foreach (var index in Indexes)
             await index.LoadAsync(Http, Routers[0], _scenario);
     }
