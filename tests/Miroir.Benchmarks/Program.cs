@@ -14,6 +14,7 @@ internal static class Program
         ("single", SingleDocuments.RunAsync),
         ("cutover", CutoverStall.RunAsync),
         ("anti-entropy", EntropyBenchmark.RunAsync),
+        ("change-log", ChangeLogCost.RunAsync),
         ("shard-file-fsyncs", ShardFileFsyncs.RunAsync),
         ("sqlite-node-store", SqliteNodeStoreThroughput.RunAsync),
     ];

@@ -72,5 +72,21 @@ internal static class NodeCalls
         }
     }
 
+    /// <summary>The whole change log, in one page.</summary>
+    public static async Task<ChangesPage> WholeLog(this INodeStore store, int shard, long epoch)
+    {
+        var command = new ChangesCommand(
+            Stamp(shard, epoch),
+            Shard(shard),
+            HashRange.Full,
+            DocumentVersion.Zero,
+            new DocumentVersion(long.MaxValue, long.MaxValue),
+            int.MaxValue
+        );
+        var reply = await store.Changes(command, CancellationToken.None);
+        Assert.That(reply, Is.TypeOf<ChangesReply.Changes>(), $"{reply}");
+        return ((ChangesReply.Changes)reply).Item;
+    }
+
     public static Refusal? RefusalOf(PutReply reply) => (reply as PutReply.Refused)?.Item;
 }

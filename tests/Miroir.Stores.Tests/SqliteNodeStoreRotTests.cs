@@ -94,7 +94,7 @@ public sealed class SqliteNodeStoreRotTests
     public async Task AFileOfFormatOneIsUpgraded()
     {
         await using var store = await Filled(
-            "DROP TABLE leaf_digests; DELETE FROM meta WHERE name = 'session'; UPDATE meta SET value = '1' WHERE name = 'format'",
+            $"DROP TABLE leaf_digests; {ChangeLogs.Gone}; DELETE FROM meta WHERE name = 'session'; UPDATE meta SET value = '1' WHERE name = 'format'",
             "DROP TABLE sessions; UPDATE meta SET value = '1' WHERE name = 'format'"
         );
         await AssertDigestIsOf(store, Documents);

@@ -11,14 +11,16 @@ public sealed class SqliteNodeStoreTests : NodeStoreConformance
     protected override int Runs => 60;
 
     protected override Task<INodeStore> OpenAsync(string directory, IEntropy entropy) =>
-        Task.FromResult<INodeStore>(SqliteNodeStore.Open(directory, entropy: entropy));
+        Task.FromResult<INodeStore>(SqliteNodeStore.Open(directory, new() { Changes = Retention }, entropy));
 }
 
-/// <summary>Bounds so narrow that files are closed and opened all the time, and groups are split.</summary>
+/// <summary>Bounds so narrow that files are closed and opened all the time, groups are split, and logs are short.</summary>
 [TestFixture]
 public sealed class NarrowSqliteNodeStoreTests : NodeStoreConformance
 {
     protected override int Runs => 40;
+
+    protected override long MaxChanges => 5;
 
     protected override Task<INodeStore> OpenAsync(string directory, IEntropy entropy) =>
         Task.FromResult<INodeStore>(
@@ -33,6 +35,7 @@ public sealed class NarrowSqliteNodeStoreTests : NodeStoreConformance
                     WriterThreads = 2,
                     MaxConcurrentReads = 2,
                     WalAutoCheckpointPages = 3,
+                    Changes = Retention,
                 },
                 entropy
             )

@@ -103,6 +103,8 @@ module Config =
             setting "anti_entropy.max_read_concurrency" int entropy.MaxReadConcurrency
             setting "anti_entropy.fingerprint_batch_size" int entropy.FingerprintBatchSize
             setting "anti_entropy.auto_repair" bool entropy.AutoRepair
+            setting "change_feed.retention" duration config.ChangeFeed.Retention
+            setting "change_feed.max_changes_per_shard" int config.ChangeFeed.MaxChangesPerShard
             "backup.directory",
             (if config.Backup.Directory.Value = "" then
                  None

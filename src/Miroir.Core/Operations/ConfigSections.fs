@@ -26,6 +26,8 @@ module internal ConfigSections =
         "anti_entropy.max_read_concurrency"
         "anti_entropy.fingerprint_batch_size"
         "anti_entropy.auto_repair"
+        "change_feed.retention"
+        "change_feed.max_changes_per_shard"
         "backup.directory"
         "backup.rpo"
     ]
@@ -74,6 +76,11 @@ module internal ConfigSections =
         MaxReadConcurrency = reader.Get("max_read_concurrency", 2, Want.int 1 256)
         FingerprintBatchSize = reader.Get("fingerprint_batch_size", 1000, Want.int 1 1_000_000)
         AutoRepair = reader.Get("auto_repair", true, Want.bool)
+    }
+
+    let private changeFeed (reader: ConfigReader) : ChangeFeedSettings = {
+        Retention = reader.Get("retention", day, Want.duration (TimeSpan.FromSeconds 1.0) tenYears)
+        MaxChangesPerShard = reader.Get("max_changes_per_shard", 1_000_000, Want.int 1 Int32.MaxValue)
     }
 
     let private backup (reader: ConfigReader) : BackupSettings = {
@@ -265,6 +272,7 @@ module internal ConfigSections =
         let _, defaults = section "defaults" defaultsOf
         let migrationSection, migration = section "migration" migration
         let entropySection, entropy = section "anti_entropy" (antiEntropy findZone)
+        let _, feed = section "change_feed" changeFeed
         let _, backup = section "backup" backup
 
         let nodes =
@@ -334,6 +342,7 @@ module internal ConfigSections =
                 entropy with
                     Enabled = follow "migration.anti_entropy_enabled" migration.AntiEntropyEnabled entropy.Enabled
             }
+            ChangeFeed = feed
             Backup = backup
             Nodes = nodes
             Windows =

@@ -42,6 +42,14 @@ type AntiEntropySettings = {
     AutoRepair: Setting<bool>
 }
 
+/// `[change_feed]`
+type ChangeFeedSettings = {
+    /// How long a change stays in the feed.
+    Retention: Setting<TimeSpan>
+    /// How many changes of one shard a node keeps.
+    MaxChangesPerShard: Setting<int>
+}
+
 /// `[backup]`
 type BackupSettings = {
     /// "" where none is given.
@@ -63,6 +71,7 @@ type Configuration = {
     Defaults: DefaultSettings
     Migration: MigrationSettings
     AntiEntropy: AntiEntropySettings
+    ChangeFeed: ChangeFeedSettings
     Backup: BackupSettings
     Nodes: NodeSettings list
     /// By name, the built-in ones included.

@@ -38,7 +38,10 @@ type ChangesCommand = {
     Through: DocumentVersion
     /// Changes in a page at most; those of one position are never parted, so it may have a few more.
     MaxChanges: int
-}
+} with
+
+    /// What is left of it behind a position.
+    member this.Behind(position: DocumentVersion) : ChangesCommand = { this with After = position }
 
 type ChangesPage = {
     Changes: Change[]

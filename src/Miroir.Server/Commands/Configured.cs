@@ -4,6 +4,8 @@ using Miroir.Core.Cutover;
 using Miroir.Runtime.AntiEntropy;
 using Miroir.Runtime.Coordination;
 using Miroir.Server.Hosts;
+using Miroir.Stores;
+using Miroir.Stores.Sqlite;
 
 namespace Miroir.Server.Commands;
 
@@ -63,6 +65,18 @@ internal static class Configured
             },
         };
     }
+
+    /// <summary>How a node keeps its stores.</summary>
+    public static SqliteNodeStoreOptions Store(Configuration config) =>
+        new()
+        {
+            Log = ProcessLife.Log,
+            Changes = new ChangeRetention
+            {
+                Time = config.ChangeFeed.Retention.Value,
+                MaxChanges = config.ChangeFeed.MaxChangesPerShard.Value,
+            },
+        };
 
     /// <summary>The nodes that a new cluster begins with: those of the file and of --node NAME=ADDRESS.</summary>
     public static IReadOnlyList<NodeInfo> Seed(Configuration config, Arguments arguments) =>

@@ -19,7 +19,7 @@ internal static class ProcessCommands
             new NodeHostOptions
             {
                 Name = name,
-                Store = SqliteNodeStore.Open(data, new() { Log = ProcessLife.Log }),
+                Store = SqliteNodeStore.Open(data, Configured.Store(config)),
                 Listen = listen,
                 Insecure = common.Insecure,
                 Log = ProcessLife.Log,

@@ -10,15 +10,31 @@ internal sealed class MemoryLog
     /// <summary>Nothing at this position or below is in it.</summary>
     public DocumentVersion Floor { get; private set; } = DocumentVersion.Zero;
 
-    /// <summary>False: it is there already, or would be below the floor.</summary>
-    public bool Add(Change change) => change.Position.CompareTo(Floor) > 0 && changes.Add(change);
+    public void Add(Change change)
+    {
+        if (change.Position.CompareTo(Floor) > 0)
+        {
+            changes.Add(change);
+        }
+    }
 
-    public void Add(LogChangesCommand command)
+    public void Add(LogChangesCommand command, ChangeRetention retention)
     {
         Raise(command.Floor);
         foreach (var change in command.Changes)
         {
             Add(change);
+        }
+
+        Trim(retention);
+    }
+
+    public void Trim(ChangeRetention retention)
+    {
+        var oldestClock = retention.OldestClock();
+        while (changes.Min is { } first && (changes.Count > retention.MaxChanges || first.Position.Clock < oldestClock))
+        {
+            Raise(first.Position);
         }
     }
 

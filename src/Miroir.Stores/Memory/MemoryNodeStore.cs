@@ -12,8 +12,11 @@ namespace Miroir.Stores.Memory;
 /// </summary>
 /// <param name="entropy">Where incarnations come from.</param>
 /// <param name="disk">What an earlier store left behind; null: an empty one.</param>
-public sealed class MemoryNodeStore(IEntropy entropy, MemoryDisk? disk = null) : INodeStore
+/// <param name="changes">How much of the change logs is kept; null: all.</param>
+public sealed class MemoryNodeStore(IEntropy entropy, MemoryDisk? disk = null, ChangeRetention? changes = null)
+    : INodeStore
 {
+    private readonly ChangeRetention retention = changes ?? ChangeRetention.Unlimited;
     private volatile bool isDisposed;
 
     /// <summary>What a store opened after this one starts from.</summary>
@@ -155,7 +158,7 @@ public sealed class MemoryNodeStore(IEntropy entropy, MemoryDisk? disk = null) :
         }
 
         return shard.Range.Contains(command.Document.Key)
-            ? shard.Put(command.Document)
+            ? shard.Put(command.Document, retention)
             : PutReply.NewRefused(WrongShard(command.Document.Key, command.Store, shard));
     }
 
@@ -391,7 +394,7 @@ public sealed class MemoryNodeStore(IEntropy entropy, MemoryDisk? disk = null) :
             return LogChangesReply.NewLogRefused(WrongShard(foreign.Key, command.Store, shard));
         }
 
-        shard.Log.Add(command);
+        shard.Log.Add(command, retention);
         return LogChangesReply.Logged;
     }
 

@@ -135,13 +135,15 @@ internal sealed class MemoryShard(
 
     public Document? Find(Key key) => byKey.TryGetValue(key, out var slot) ? slot.Document : null;
 
-    public PutReply Put(Document document)
+    public PutReply Put(Document document, ChangeRetention retention)
     {
         var reply = Store(document);
         if (document.Entry.Origin != Origin.Migration)
         {
             Log.Add(Change.Of(document.Entry));
         }
+
+        Log.Trim(retention);
 
         return reply;
     }

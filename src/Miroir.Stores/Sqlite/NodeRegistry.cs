@@ -54,6 +54,8 @@ internal sealed partial class NodeRegistry : IDisposable
 
     public ShardFiles Files { get; }
 
+    public FeedCounters Counters { get; } = new();
+
     public RouteBarrier Barrier(ShardId shard) => _barriers.Of(shard);
 
     /// <summary>Raises the barriers that stand lower than these stamps, durably, and to everyone's knowledge when it ends.</summary>
@@ -292,7 +294,7 @@ internal sealed partial class NodeRegistry : IDisposable
     }
 
     private ShardFile FileOf(StoreRegistration store, StoreHealth health) =>
-        new(store, store.PathIn(_directory), _options, _sessions, health);
+        new(store, store.PathIn(_directory), _options, _sessions, Counters, health);
 
     private static StoreHealth HealthOf(StoreState state) =>
         state switch

@@ -12,6 +12,7 @@ internal sealed class ShardFile(
     string path,
     SqliteNodeStoreOptions options,
     Sessions sessions,
+    FeedCounters counters,
     StoreHealth health
 )
 {
@@ -192,7 +193,7 @@ internal sealed class ShardFile(
         {
             if (_writer is null)
             {
-                var writer = new ShardWriter(Path, Registration, options, sessions, cacheKiB);
+                var writer = new ShardWriter(Path, Registration, options, sessions, counters, cacheKiB);
                 try
                 {
                     if (IsStampDue)

@@ -20,6 +20,7 @@ internal sealed class ShardReader : IDisposable
     private readonly Statement _documents;
     private readonly Statement _digests;
     private readonly Statement _tombstones;
+    private readonly ChangeReader _changes;
     private int _cacheKiB;
     private int _lastPageBytes = FirstBufferBytes;
 
@@ -49,6 +50,7 @@ internal sealed class ShardReader : IDisposable
             _tombstones = _database.Prepare(
                 "SELECT key, deleted, term, clock FROM entries WHERE (hash, key) > (?1, ?2) ORDER BY hash, key LIMIT ?3"
             );
+            _changes = new ChangeReader(_database);
         }
         catch
         {
@@ -139,6 +141,20 @@ internal sealed class ShardReader : IDisposable
         try
         {
             return ShardScrub.Run(_database, committed, command.FromLeaf, command.MaxBytes);
+        }
+        finally
+        {
+            End();
+        }
+    }
+
+    /// <summary>See <see cref="ChangesCommand"/>; the floor and the changes are of one moment.</summary>
+    public ChangesPage Changes(ChangesCommand command)
+    {
+        Begin();
+        try
+        {
+            return _changes.Page(command);
         }
         finally
         {
@@ -264,20 +280,23 @@ internal sealed class ShardReader : IDisposable
 
     private static Entry ReadEntry(Statement row, Key key)
     {
-        var operation = row.Blob(5);
-        if (operation.Length != 16)
-            throw new DamagedFileException(
-                $"the entry of key \"{key}\" has an operation id of {operation.Length} bytes, not 16"
-            );
         return new Entry(
             key,
             new DocumentVersion(row.Int64(1), row.Int64(2)),
             row.Int64(3) != 0,
             LeafTable.BodyDigest(row.Blob(4)),
-            new Guid(operation, bigEndian: true),
+            OperationId(row.Blob(5), key),
             (Origin)row.Int64(6)
         );
     }
+
+    /// <exception cref="DamagedFileException">It has 16 bytes.</exception>
+    public static Guid OperationId(ReadOnlySpan<byte> stored, Key key) =>
+        stored.Length == 16
+            ? new Guid(stored, bigEndian: true)
+            : throw new DamagedFileException(
+                $"the entry of key \"{key}\" has an operation id of {stored.Length} bytes, not 16"
+            );
 
     private static Entry Verified(Entry entry, ReadOnlySpan<byte> body) =>
         RottenBody.Is(entry, body) ? throw new RottenBodyException(entry) : entry;

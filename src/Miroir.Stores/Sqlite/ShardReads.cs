@@ -104,6 +104,34 @@ internal static class ShardReads
             ) ?? StaleOr(() => DigestReply.DigestNotServing);
     }
 
+    public static ChangesReply Changes(ShardFiles files, ChangesCommand command, RouteBarrier barrier)
+    {
+        ChangesReply StaleOr(Func<ChangesReply> other) =>
+            command.Stamp.Epoch < barrier.Epoch
+                ? ChangesReply.NewChangesStaleEpoch(barrier.Epoch, barrier.ToldOption)
+                : other();
+
+        if (!files.TryServing(command.Store, out var file))
+            return StaleOr(() => ChangesReply.ChangesNotServing);
+        return On(
+                files,
+                file,
+                reader =>
+                {
+                    barrier.EnterShared();
+                    try
+                    {
+                        return StaleOr(() => ChangesReply.NewChanges(reader.Changes(command)));
+                    }
+                    finally
+                    {
+                        barrier.ExitShared();
+                    }
+                },
+                refusal => StaleOr(() => ChangesReply.NewChangesRefused(refusal))
+            ) ?? StaleOr(() => ChangesReply.ChangesNotServing);
+    }
+
     /// <summary>Runs on a reader of the file. Null: the store is gone.</summary>
     public static T? On<T>(ShardFiles files, ShardFile file, Func<ShardReader, T> read, Func<Refusal, T> refused)
     {

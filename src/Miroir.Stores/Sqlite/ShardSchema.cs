@@ -12,7 +12,7 @@ namespace Miroir.Stores.Sqlite;
 internal static class ShardSchema
 {
     /// <summary>Grows when a build that knows only the older form would read the file wrongly.</summary>
-    public const long Format = 2;
+    public const long Format = 3;
 
     private const string Tables = $"""
         CREATE TABLE entries(
@@ -22,13 +22,14 @@ internal static class ShardSchema
         CREATE TABLE bodies(id INTEGER PRIMARY KEY, body TEXT NOT NULL);
         CREATE TABLE counters(
             id INTEGER PRIMARY KEY CHECK(id = 1), documents INTEGER NOT NULL, tombstones INTEGER NOT NULL,
-            body_bytes INTEGER NOT NULL);
+            body_bytes INTEGER NOT NULL, {ChangeTable.Counters});
         CREATE TABLE meta(name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
         CREATE VIEW documents(key, document, version, deleted) AS
             SELECT entries.key, bodies.body, entries.term || '.' || entries.clock, entries.deleted
             FROM entries LEFT JOIN bodies ON bodies.id = entries.body;
         {LeafTable.Definition}
-        INSERT INTO counters VALUES(1, 0, 0, 0);
+        {ChangeTable.Definition}
+        INSERT INTO counters(id, documents, tombstones, body_bytes) VALUES(1, 0, 0, 0);
         """;
 
     private const string Session = "session";
@@ -88,15 +89,21 @@ internal static class ShardSchema
             );
     }
 
-    /// <summary>Brings a file of an older format to this one, in one transaction. Format 1 had no leaf digests.</summary>
+    /// <summary>
+    /// Brings a file of an older format to this one, in one transaction. Format 1 had no leaf digests, format 2 no change
+    /// log.
+    /// </summary>
     public static void Upgrade(Database database)
     {
-        if (FormatOf(database) == Format)
+        var format = FormatOf(database);
+        if (format == Format)
             return;
         database.BeginImmediate();
         try
         {
-            LeafTable.Build(database);
+            if (format < 2)
+                LeafTable.Build(database);
+            ChangeTable.Build(database, Floor(database));
             SetMeta(database, "format", FormattableString.Invariant($"{Format}"));
             database.Commit();
         }
@@ -106,6 +113,12 @@ internal static class ShardSchema
             throw;
         }
     }
+
+    /// <summary>Tombstones below it may have been purged.</summary>
+    public static DocumentVersion Floor(Database database) =>
+        DocumentVersion.TryParse(Meta(database, "floor") ?? "0.0") is { IsValueSome: true } floor
+            ? floor.Value
+            : throw new DamagedFileException($"'{database.File}' has a floor that is no version.");
 
     /// <summary>The stamp that the file carries; Guid.Empty: none yet. See <see cref="Sessions"/>.</summary>
     public static Guid SessionOf(Database database) =>

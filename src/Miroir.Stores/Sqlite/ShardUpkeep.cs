@@ -2,13 +2,13 @@ using Miroir.Core;
 
 namespace Miroir.Stores.Sqlite;
 
-/// <summary>Healing, scrubbing and purging: reads on readers, and short transactions between the puts.</summary>
+/// <summary>Healing, scrubbing, purging, and logging changes by themselves: reads on readers, and short transactions between the puts.</summary>
 /// <param name="files">The node's.</param>
 /// <param name="pumpOf">Who writes to a file.</param>
 /// <param name="reads">Runs something where readers run.</param>
 internal sealed class ShardUpkeep(ShardFiles files, Func<ShardFile, ShardPump> pumpOf, ReaderThreads reads)
 {
-    /// <summary>Entries looked at, tombstones deleted and leaves put right in one transaction at most.</summary>
+    /// <summary>Entries looked at, tombstones deleted, leaves put right and changes logged in one transaction at most.</summary>
     private const int Batch = 2000;
 
     /// <summary>Replies in the order of the commands; each store's in one transaction.</summary>
@@ -153,6 +153,46 @@ internal sealed class ShardUpkeep(ShardFiles files, Func<ShardFile, ShardPump> p
                 PurgeReply.PurgeNotServing,
                 PurgeReply.NewPurgeRefused
             );
+    }
+
+    /// <summary>The floor and the first changes in one transaction, then the others; a repeated call puts right what is cut off.</summary>
+    public async Task<LogChangesReply> LogChanges(
+        LogChangesCommand command,
+        RouteBarrier barrier,
+        CancellationToken cancel
+    )
+    {
+        LogChangesReply StaleOr(Func<LogChangesReply> other) =>
+            command.Stamp.Epoch < barrier.Epoch
+                ? LogChangesReply.NewLogStaleEpoch(barrier.Epoch, barrier.ToldOption)
+                : other();
+
+        var isThere = files.TryGet(command.Store, out var file) && file.Health != StoreHealth.Quarantined;
+        if (!isThere)
+            return StaleOr(() => LogChangesReply.LogNotServing);
+        var range = file!.Registration.Range;
+        if (Array.Find(command.Changes, change => !range.Contains(change.Key)) is { } foreign)
+            return StaleOr(() => LogChangesReply.NewLogRefused(Refusals.WrongShard(foreign.Key, command.Store, range)));
+        for (var at = 0; ; at += Batch)
+        {
+            cancel.ThrowIfCancellationRequested();
+            var (from, to) = (at, Math.Min(at + Batch, command.Changes.Length));
+            var reply = await Write(
+                    file,
+                    [barrier],
+                    writer =>
+                        StaleOr(() =>
+                        {
+                            writer.Log(command.Changes.AsSpan(from..to), command.Floor);
+                            return LogChangesReply.Logged;
+                        }),
+                    LogChangesReply.LogNotServing,
+                    LogChangesReply.NewLogRefused
+                )
+                .ConfigureAwait(false);
+            if (to == command.Changes.Length || !reply.IsLogged)
+                return reply;
+        }
     }
 
     private Task<T> Write<T>(

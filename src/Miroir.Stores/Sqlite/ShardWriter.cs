@@ -26,6 +26,7 @@ internal sealed class ShardWriter : IDisposable
     private readonly Statement _updateCounters;
     private readonly Statement _deleteEntry;
     private readonly LeafTable _leaves;
+    private readonly ChangeTable _log;
     private DocumentVersion? _newFloor;
     private int _cacheKiB;
     private long _nextBody;
@@ -37,6 +38,7 @@ internal sealed class ShardWriter : IDisposable
         StoreRegistration store,
         SqliteNodeStoreOptions options,
         Sessions sessions,
+        FeedCounters counters,
         int cacheKiB
     )
     {
@@ -75,12 +77,13 @@ internal sealed class ShardWriter : IDisposable
                 "UPDATE counters SET documents = ?1, tombstones = ?2, body_bytes = ?3 WHERE id = 1"
             );
             _deleteEntry = _database.Prepare("DELETE FROM entries WHERE hash = ?1 AND key = ?2");
-            Digests = new CommittedDigests(store.Range) { Floor = ReadFloor() };
+            Digests = new CommittedDigests(store.Range) { Floor = ShardSchema.Floor(_database) };
             _leaves = new LeafTable(_database, Digests) { IsKept = options.KeepsLeafDigests };
-            using var counters = _database.Prepare("SELECT documents, tombstones, body_bytes FROM counters");
-            if (!counters.Step())
+            _log = new ChangeTable(_database, options.Changes, counters) { IsKept = options.KeepsChangeLog };
+            using var stored = _database.Prepare("SELECT documents, tombstones, body_bytes FROM counters");
+            if (!stored.Step())
                 throw new DamagedFileException($"'{path}' has no counters.");
-            Counts = _counts = new(counters.Int64(0), counters.Int64(1), counters.Int64(2));
+            Counts = _counts = new(stored.Int64(0), stored.Int64(1), stored.Int64(2));
             _nextBody = _committedNextBody = (_database.QueryInt64("SELECT max(id) FROM bodies") ?? 0) + 1;
         }
         catch (SqliteException e) when (e.Code == SqliteResult.Error)
@@ -136,8 +139,23 @@ internal sealed class ShardWriter : IDisposable
 
     public void Begin() => _database.BeginImmediate();
 
-    /// <summary>Stores the document where its version is the greater one.</summary>
+    /// <summary>Stores the document where its version is the greater one, and logs the put either way.</summary>
     public PutReply Put(Document document)
+    {
+        var reply = Store(document);
+        _log.AddPut(document.Entry);
+        return reply;
+    }
+
+    /// <summary>See <see cref="LogChangesCommand"/>.</summary>
+    public void Log(ReadOnlySpan<Change> changes, DocumentVersion floor)
+    {
+        _log.Raise(floor);
+        foreach (var change in changes)
+            _log.Add(change);
+    }
+
+    private PutReply Store(Document document)
     {
         // Most puts are of keys not seen before, all of them while a store is filled: the insert itself finds out.
         Bind(_insertEntry, document.Entry, document.IsTombstone ? null : _nextBody).Execute();
@@ -222,6 +240,7 @@ internal sealed class ShardWriter : IDisposable
         if (_counts != Counts)
             _updateCounters.Bind(1, _counts.Documents).Bind(2, _counts.Tombstones).Bind(3, _counts.BodyBytes).Execute();
         _leaves.Write();
+        _log.Write();
         lock (Digests.Moment)
         {
             _database.Commit();
@@ -230,6 +249,7 @@ internal sealed class ShardWriter : IDisposable
         }
 
         _newFloor = null;
+        _log.Publish();
         Counts = _counts;
         _committedNextBody = _nextBody;
     }
@@ -240,6 +260,7 @@ internal sealed class ShardWriter : IDisposable
         _nextBody = _committedNextBody;
         _newFloor = null;
         _leaves.Forget();
+        _log.Forget();
         _database.Rollback();
     }
 
@@ -312,11 +333,6 @@ internal sealed class ShardWriter : IDisposable
         using var select = _database.Prepare("SELECT body FROM bodies WHERE id = ?1");
         return Digest.OfBody(select.Bind(1, body.Value).Step() ? select.Text(0) : []);
     }
-
-    private DocumentVersion ReadFloor() =>
-        DocumentVersion.TryParse(ShardSchema.Meta(_database, "floor") ?? "0.0") is { IsValueSome: true } floor
-            ? floor.Value
-            : throw new DamagedFileException($"'{_database.File}' has a floor that is no version.");
 
     private void InsertBody(Document document) =>
         _insertBody.Bind(1, _nextBody++).ExecuteWithText(2, document.Body.Span);

@@ -38,6 +38,9 @@ public sealed class SqliteNodeStore : INodeStore
         _writers = new WorkerThreads(options.WriterThreads, "miroir shard writer");
     }
 
+    /// <summary>The scope of the meter on which its stores count.</summary>
+    public object Metrics => _registry.Counters;
+
     /// <summary>Made with the directory, and its own for ever.</summary>
     public Guid NodeId => _registry.NodeId;
 
@@ -208,16 +211,27 @@ public sealed class SqliteNodeStore : INodeStore
     }
 
     /// <inheritdoc/>
-    public Task<ChangesReply> Changes(ChangesCommand command, CancellationToken cancel) =>
-        Task.FromResult(
-            ChangesReply.NewChangesRefused(new Refusal(RefusalCode.Failed, "SQLite files keep no change log"))
-        );
+    public async Task<ChangesReply> Changes(ChangesCommand command, CancellationToken cancel)
+    {
+        using var call = Enter(cancel);
+        if (command.MaxChanges < 1)
+            return ChangesReply.NewChangesRefused(
+                new Refusal(RefusalCode.Failed, $"a page holds 1 change or more; asked for {command.MaxChanges}")
+            );
+        await _registry.Admit(command.Stamp).ConfigureAwait(false);
+        var barrier = _registry.Barrier(command.Stamp.Shard);
+        return await _reads
+            .Run(() => ShardReads.Changes(_registry.Files, command, barrier), cancel)
+            .ConfigureAwait(false);
+    }
 
     /// <inheritdoc/>
-    public Task<LogChangesReply> LogChanges(LogChangesCommand command, CancellationToken cancel) =>
-        Task.FromResult(
-            LogChangesReply.NewLogRefused(new Refusal(RefusalCode.Failed, "SQLite files keep no change log"))
-        );
+    public async Task<LogChangesReply> LogChanges(LogChangesCommand command, CancellationToken cancel)
+    {
+        using var call = Enter(cancel);
+        await _registry.Admit(command.Stamp).ConfigureAwait(false);
+        return await _upkeep.LogChanges(command, _registry.Barrier(command.Stamp.Shard), cancel).ConfigureAwait(false);
+    }
 
     /// <inheritdoc/>
     public async Task<MakeReply> BeginFill(MakeCommand command, CancellationToken cancel)

@@ -47,6 +47,9 @@ public sealed record SqliteNodeStoreOptions
     /// </summary>
     public TimeSpan RestampInterval { get; init; } = TimeSpan.FromMinutes(10);
 
+    /// <summary>How much of each store's change log is kept.</summary>
+    public ChangeRetention Changes { get; init; } = new();
+
     /// <summary>Takes one line for each thing that an operator should know.</summary>
     public Action<string> Log { get; init; } = static _ => { };
 
@@ -70,11 +73,15 @@ public sealed record SqliteNodeStoreOptions
         AtLeastOne(nameof(MaxGroupBytes), MaxGroupBytes);
         AtLeastOne(nameof(MaxQueuedPuts), MaxQueuedPuts);
         AtLeastOne(nameof(MaxQueuedBytes), MaxQueuedBytes);
+        Changes.Check();
         AtLeastOne(nameof(RestampInterval), (long)RestampInterval.TotalMilliseconds);
     }
 
     /// <summary>False only to measure what keeping them costs: such a store can be compared with none.</summary>
     internal bool KeepsLeafDigests { get; init; } = true;
+
+    /// <summary>False only to measure what keeping it costs: such a store's change feed lacks what was written.</summary>
+    internal bool KeepsChangeLog { get; init; } = true;
 
     internal DatabaseOptions Writer(DatabaseAccess access, int cacheKiB) =>
         new()

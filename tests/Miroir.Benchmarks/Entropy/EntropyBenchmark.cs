@@ -1,4 +1,5 @@
 using Miroir.Core;
+using Miroir.Stores;
 
 namespace Miroir.Benchmarks;
 
@@ -38,7 +39,12 @@ internal sealed class EntropyBenchmark(BenchOptions options, TextWriter output, 
         var folder = options.Place("anti-entropy");
         await using (var cluster = await ReplicaCluster.StartAsync(folder, cancel))
             await ReplicasAsync(cluster);
-        await new DigestCost(folder, Math.Max(2_000, _rows / 5)).RunAsync(options.IsQuick ? 1 : 5, output, cancel);
+        await new PutCost(
+            folder,
+            Math.Max(2_000, _rows / 5),
+            "Leaf digests",
+            keeps => new() { KeepsLeafDigests = keeps, Changes = ChangeRetention.Unlimited }
+        ).RunAsync(options.IsQuick ? 1 : 5, output, cancel);
         await MergeMemory.RunAsync(options.IsQuick, output, cancel);
         Directory.Delete(folder, recursive: true);
     }

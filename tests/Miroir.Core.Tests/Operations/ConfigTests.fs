@@ -100,6 +100,8 @@ let private config: Gen<Configuration> =
         let! cron = Gen.elements [ "0 */6 * * *"; "15 2 * * 1-5"; "0,30 * 1 1 *" ]
         let! cronZone = zone
         let! rpo = seconds 1 1_000_000
+        let! feedRetention = seconds 1 1_000_000
+        let! feedChanges = between 1 Int32.MaxValue
 
         let! names =
             Gen.listOf (Gen.elements [ "off-peak"; "night"; "week.end" ])
@@ -130,6 +132,10 @@ let private config: Gen<Configuration> =
                         ScheduleCron = given cron
                         TimeZone = given cronZone
                         ShardsPerPass = perPass
+                }
+                ChangeFeed = {
+                    Retention = feedRetention
+                    MaxChangesPerShard = feedChanges
                 }
                 Backup = {
                     Directory = given "/var/backups/miroir"
@@ -197,6 +203,8 @@ let ``the contract's defaults are in force without a file`` () =
         "anti_entropy.max_read_concurrency", "2"
         "anti_entropy.fingerprint_batch_size", "1000"
         "anti_entropy.auto_repair", "true"
+        "change_feed.retention", "\"1d\""
+        "change_feed.max_changes_per_shard", "1000000"
         "backup.directory", "not set"
         "backup.rpo", "not set"
         "windows.off-peak.days", "[\"mon\", \"tue\", \"wed\", \"thu\", \"fri\", \"sat\", \"sun\"]"

@@ -5,7 +5,7 @@ using NUnit.Framework;
 namespace Miroir.Stores.Tests.Conformance;
 
 /// <summary>Does operations to a store and to the reference, and holds every answer of the one to the other.</summary>
-internal sealed partial class ConformanceRun(Func<Task<INodeStore>> open) : IAsyncDisposable
+internal sealed partial class ConformanceRun(Func<Task<INodeStore>> open, long maxChanges) : IAsyncDisposable
 {
     private readonly ReferenceStore reference = new();
     private INodeStore? store;
@@ -51,6 +51,12 @@ internal sealed partial class ConformanceRun(Func<Task<INodeStore>> open) : IAsy
             case StoreOperation.Purge purge:
                 await Purge(store, purge);
                 break;
+            case StoreOperation.Changes changes:
+                await Changes(store, changes);
+                break;
+            case StoreOperation.LogChanges log:
+                await LogChanges(store, log);
+                break;
             case StoreOperation.BeginFill begin:
                 await BeginFill(store, begin);
                 break;
@@ -86,11 +92,13 @@ internal sealed partial class ConformanceRun(Func<Task<INodeStore>> open) : IAsy
             if (expected.IsFilling)
             {
                 await CompareFilling(store, stamp, status.Store);
+                Assert.That((await store.Changes(WholeLog(stamp, status.Store), default)).IsChangesNotServing);
                 continue;
             }
 
             await CompareScan(store, stamp, status.Store, HashRange.Full, null, 1000, 1 << 20, true);
             await CompareDigests(store, stamp, status.Store, [HashRange.Full, .. StoreUniverse.Ranges]);
+            await CompareChanges(store, WholeLog(stamp, status.Store));
         }
     }
 
@@ -144,6 +152,11 @@ internal sealed partial class ConformanceRun(Func<Task<INodeStore>> open) : IAsy
         if (!contents.Range.Contains(document.Key))
         {
             return "refused WrongShard";
+        }
+
+        if (document.Entry.Origin != Origin.Migration)
+        {
+            contents.Log.Add(Change.Of(document.Entry), maxChanges);
         }
 
         var name = ReferenceStore.NameOf(document.Key);

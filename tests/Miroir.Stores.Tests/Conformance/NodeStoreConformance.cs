@@ -19,6 +19,11 @@ public abstract class NodeStoreConformance
     /// </summary>
     protected abstract Task<INodeStore> OpenAsync(string directory, IEntropy entropy);
 
+    /// <summary>How many changes the opened stores keep in a log; they keep them however old they are.</summary>
+    protected virtual long MaxChanges => long.MaxValue;
+
+    private protected ChangeRetention Retention => ChangeRetention.Unlimited with { MaxChanges = MaxChanges };
+
     /// <summary>Random runs to try: fewer where a store is slow to open.</summary>
     protected virtual int Runs => 300;
 
@@ -329,7 +334,7 @@ public abstract class NodeStoreConformance
     {
         var directory = NewDirectory();
         var entropy = new SeededEntropy(opened);
-        await using var run = new ConformanceRun(() => OpenAsync(directory, entropy));
+        await using var run = new ConformanceRun(() => OpenAsync(directory, entropy), MaxChanges);
         await run.Apply(new StoreOperation.Make(0, 1, 0, 0));
         await run.Apply(new StoreOperation.Make(2, 1, 2, 1));
         foreach (var operation in operations)

@@ -16,6 +16,7 @@ internal sealed class ReferenceStore
         public long Migration { get; } = migration;
         public Guid Incarnation { get; } = incarnation;
         public Dictionary<string, Document> Documents { get; } = [];
+        public ReferenceLog Log { get; } = new();
     }
 
     private readonly Dictionary<ShardId, long> barriers = [];

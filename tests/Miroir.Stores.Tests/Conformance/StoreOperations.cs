@@ -66,6 +66,23 @@ internal abstract record StoreOperation
     /// <summary>Which incarnation: 0 the store's own, else another.</summary>
     public sealed record Purge(int Route, int Epoch, int Store, int Incarnation, int Version) : StoreOperation;
 
+    /// <summary>Every page behind a position (-1: the beginning), up to another.</summary>
+    public sealed record Changes(int Route, int Epoch, int Store, int Range, int After, int Through, int MaxChanges)
+        : StoreOperation;
+
+    /// <summary>A batch: (key, version, position) each; and the floor, -1: none.</summary>
+    public sealed record LogChanges(
+        int Route,
+        int Epoch,
+        int Store,
+        (int Key, int Version, int Position)[] Batch,
+        int Floor
+    ) : StoreOperation
+    {
+        public override string ToString() =>
+            $"log {Route}@{Epoch} in {Store}: {string.Join(' ', Batch)}, floor {Floor}";
+    }
+
     public sealed record BeginFill(int Route, int Epoch, int Store) : StoreOperation;
 
     /// <summary>Which incarnation: 0 the store's own, else another.</summary>
@@ -201,6 +218,32 @@ internal static class StoreOperations
             from incarnation in Upto(3)
             from version in Upto(16)
             select (StoreOperation)new StoreOperation.Purge(route, epoch, store, incarnation / 2, version)
+        ),
+        (
+            5,
+            from route in Upto(3)
+            from epoch in Epoch
+            from store in Upto(3)
+            from range in Upto(8)
+            from after in Gen.Choose(-1, 15)
+            from through in Upto(16)
+            from most in Gen.Choose(1, 5)
+            select (StoreOperation)new StoreOperation.Changes(route, epoch, store, range, after, through, most)
+        ),
+        (
+            3,
+            from route in Upto(3)
+            from epoch in Epoch
+            from store in Upto(3)
+            from size in Gen.Choose(0, 4)
+            from batch in (
+                from key in Upto(16)
+                from version in Upto(16)
+                from position in Upto(16)
+                select (key, version, position)
+            ).ArrayOf(size)
+            from floor in Gen.Frequency((3, Gen.Constant(-1)), (1, Upto(16)))
+            select (StoreOperation)new StoreOperation.LogChanges(route, epoch, store, batch, floor)
         ),
         (
             2,

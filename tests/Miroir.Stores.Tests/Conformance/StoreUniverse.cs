@@ -137,6 +137,8 @@ internal static class StoreUniverse
     public static string Describe(Document document) =>
         $"{Describe(document.Entry)} {Convert.ToHexString(document.Body.Span)}";
 
+    public static string Describe(Change change) => $"{change} {change.OperationId}";
+
     public static string Describe(Entry entry) =>
         $"{Convert.ToHexString(entry.Key.Span)} {entry.Version} {entry.IsTombstone} {entry.Digest} {entry.OperationId} {entry.Origin}";
 }

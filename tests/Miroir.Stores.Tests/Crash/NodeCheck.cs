@@ -13,7 +13,9 @@ internal static class NodeCheck
     public static async Task<string?> WrongIn(string folder, NodeExpectation expected)
     {
         var served = new HashSet<string>();
-        await using (var store = SqliteNodeStore.Open(folder, new() { WriterThreads = 1 }))
+        await using (
+            var store = SqliteNodeStore.Open(folder, new() { WriterThreads = 1, Changes = NodeScript.Retention })
+        )
         {
             if (expected.NodeId is { } id && id != store.NodeId)
                 return $"the node was {id}, and is {store.NodeId}";
@@ -83,7 +85,7 @@ internal static class NodeCheck
         var tombstones = documents.Count(document => document.IsTombstone);
         if (status.Tombstones != tombstones || status.Documents != documents.Length - tombstones)
             return $"it counts {status.Documents} documents and {status.Tombstones} tombstones, and has {documents.Length - tombstones} and {tombstones}";
-        return expected.WrongIn(documents);
+        return expected.WrongIn(documents) ?? expected.Log.WrongIn(await store.WholeLog(shard, epoch));
     }
 
     private static string? WrongInFile(string file)
@@ -102,6 +104,7 @@ internal static class NodeCheck
                 ),
                 ("entries that are deleted and have a body", "entries WHERE (deleted = 0) <> (body IS NOT NULL)"),
                 ("bodies of no entry", "bodies WHERE id NOT IN (SELECT body FROM entries WHERE body IS NOT NULL)"),
+                ("counters that don't agree with the log", "counters WHERE changes <> (SELECT count(*) FROM changes)"),
                 (
                     "counters that don't agree with the bodies",
                     "counters WHERE body_bytes <> (SELECT coalesce(sum(length(CAST(body AS BLOB))), 0) FROM bodies)"

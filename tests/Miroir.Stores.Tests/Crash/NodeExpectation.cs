@@ -9,6 +9,7 @@ internal sealed class NodeExpectation
     {
         Shards = [.. Enumerable.Range(0, NodeScript.Shards).Select(_ => new ShardExpectation())];
         var shardOf = new Dictionary<int, (ShardExpectation Shard, Key Key, DocumentVersion Version)>();
+        var logged = new Dictionary<int, LogExpectation.Expected>();
         foreach (var step in events)
         {
             switch ((step as DiskEvent.Note)?.What)
@@ -32,10 +33,20 @@ internal sealed class NodeExpectation
                     if (!neverStored.Contains(put.Number))
                         Shards[put.Shard].Possible.Add(put.Document);
                     shardOf[put.Number] = (Shards[put.Shard], put.Document.Key, put.Document.Version);
+                    if (put.Document.Entry.Origin != Origin.Migration && !neverStored.Contains(put.Number))
+                        logged[put.Number] = Shards[put.Shard].Log.Begin(Change.Of(put.Document.Entry));
                     break;
                 case NodeNote.PutDone { IsStored: true } done:
                     var (shard, key, version) = shardOf[done.Number];
                     shard.Has(key, version);
+                    if (logged.TryGetValue(done.Number, out var change))
+                        change.IsCertain = true;
+                    break;
+                case NodeNote.LogBegun log:
+                    logged[log.Number] = Shards[log.Shard].Log.Begin(log.Change);
+                    break;
+                case NodeNote.LogDone { IsLogged: true } done:
+                    logged[done.Number].IsCertain = true;
                     break;
                 case NodeNote.Seen seen:
                     Shards[seen.Shard].Has(seen.Key, seen.Version);
@@ -86,6 +97,8 @@ internal sealed class ShardExpectation
     /// <summary>Every document that was ever put to this incarnation, but for those that were refused.</summary>
     public List<Document> Possible { get; } = [];
 
+    public LogExpectation Log { get; } = new();
+
     public long LowestEpoch { get; private set; }
 
     public long HighestEpoch { get; private set; }
@@ -111,6 +124,7 @@ internal sealed class ShardExpectation
             Contradiction ??= $"its store of incarnation {Incarnation} was gone at an opening, and nobody dropped it";
         (MayBeThere, MayBeGone, Incarnation) = (false, true, null);
         Possible.Clear();
+        Log.Clear();
         _floors.Clear();
     }
 

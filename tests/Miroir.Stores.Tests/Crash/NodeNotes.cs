@@ -27,6 +27,11 @@ internal abstract record NodeNote
         public override string ToString() => $"PutDone {{ Number = {Number}, IsStored = {IsStored} }}";
     }
 
+    /// <summary>A change is logged without a put.</summary>
+    public sealed record LogBegun(int Number, int Shard, Change Change) : NodeNote;
+
+    public sealed record LogDone(int Number, bool IsLogged) : NodeNote;
+
     /// <summary>Somebody read it.</summary>
     public sealed record Seen(int Shard, Key Key, DocumentVersion Version) : NodeNote;
 

@@ -17,20 +17,32 @@ internal sealed class NodeScript(DiskLog log, int seed, Synchronous synchronous 
 {
     public const int Shards = 3;
 
+    public static readonly ChangeRetention Retention = ChangeRetention.Unlimited with
+    {
+        MaxChanges = LogExpectation.MaxChanges,
+    };
+
     private const int Keys = 10;
 
     private readonly Random _random = new(seed);
     private readonly long[] _epochs = [1, 1, 1];
     private readonly bool[] _serving = new bool[Shards];
     private SqliteNodeStore _store = null!;
-    private int _puts;
+    private int _numbers;
 
     public async Task Run(int rounds)
     {
         // Numbers, and with them versions, go on where an earlier script was cut off.
-        _puts = log
+        _numbers = log
             .Events.OfType<DiskEvent.Note>()
-            .Select(note => (note.What as NodeNote.PutBegun)?.Number ?? 0)
+            .Select(note =>
+                note.What switch
+                {
+                    NodeNote.PutBegun put => put.Number,
+                    NodeNote.LogBegun change => change.Number,
+                    _ => 0,
+                }
+            )
             .DefaultIfEmpty(0)
             .Max();
         await Open();
@@ -68,7 +80,7 @@ internal sealed class NodeScript(DiskLog log, int seed, Synchronous synchronous 
                 await Open();
                 break;
             default:
-                await Task.WhenAll([.. Puts(_random.Next(1, 5)), Look(shard)]);
+                await Task.WhenAll([.. Puts(_random.Next(1, 5)), Look(shard), Log(shard)]);
                 break;
         }
     }
@@ -89,6 +101,7 @@ internal sealed class NodeScript(DiskLog log, int seed, Synchronous synchronous 
                 MaxGroupPuts = 4,
                 WriterThreads = 2,
                 MaxConcurrentReads = 2,
+                Changes = Retention,
             }
         );
         log.Note(new NodeNote.Opened(_store.NodeId));
@@ -153,9 +166,9 @@ internal sealed class NodeScript(DiskLog log, int seed, Synchronous synchronous 
             for (var i = _random.Next(1, 8); i > 0; i--)
             {
                 var shard = serving[_random.Next(serving.Length)];
-                var document = NewDocument(++_puts);
-                puts.Add((_puts, new PutCommand(Stamp(shard, _epochs[shard]), Shard(shard), document)));
-                log.Note(new NodeNote.PutBegun(_puts, shard, document));
+                var document = NewDocument(++_numbers);
+                puts.Add((_numbers, new PutCommand(Stamp(shard, _epochs[shard]), Shard(shard), document)));
+                log.Note(new NodeNote.PutBegun(_numbers, shard, document));
             }
 
             yield return Put(puts);
@@ -171,6 +184,23 @@ internal sealed class NodeScript(DiskLog log, int seed, Synchronous synchronous 
                 log.Note(new NodeNote.Raised(puts[i].Command.Store.Shard, stale.Epoch, stale.Route?.Value.Epoch ?? 0));
             log.Note(new NodeNote.PutDone(puts[i].Number, replies[i]));
         }
+    }
+
+    /// <summary>Logs what no put brings: a version that a later writer places anew.</summary>
+    private async Task Log(int shard)
+    {
+        if (!_serving[shard])
+            return;
+        var placed = NewDocument(++_numbers).Entry;
+        var number = ++_numbers;
+        var change = Change.At(new DocumentVersion(1, number), placed);
+        log.Note(new NodeNote.LogBegun(number, shard, change));
+        var stamp = Stamp(shard, _epochs[shard]);
+        var reply = await _store.LogChanges(
+            new LogChangesCommand(stamp, Shard(shard), [change], DocumentVersion.Zero),
+            CancellationToken.None
+        );
+        log.Note(new NodeNote.LogDone(number, reply.IsLogged));
     }
 
     /// <summary>Reads a shard: what anybody has read is never lost either.</summary>
@@ -192,10 +222,11 @@ internal sealed class NodeScript(DiskLog log, int seed, Synchronous synchronous 
         var key = Key.Of($"{_random.Next(Keys)}");
         var version = new DocumentVersion(1, number);
         var operation = new Guid(number, 0, 0, new byte[8]);
+        var origin = _random.Next(5) == 0 ? Origin.Migration : Origin.Client;
         if (_random.Next(6) == 0)
-            return Document.Tombstone(key, version, operation, Origin.Client);
+            return Document.Tombstone(key, version, operation, origin);
         var size = _random.Next(8) == 0 ? 6000 : _random.Next(10, 900);
         var body = Encoding.UTF8.GetBytes($$"""{"number":{{number}},"pad":"{{new string('x', size)}}"}""");
-        return Document.Live(key, version, body, operation, Origin.Client);
+        return Document.Live(key, version, body, operation, origin);
     }
 }

@@ -4,17 +4,21 @@ using Miroir.Stores.Sqlite;
 namespace Miroir.Benchmarks;
 
 /// <summary>
-/// What keeping leaf digests costs a put: the same puts into stores that keep them and into stores that do not, by turns.
-/// The second kind exists for this comparison alone.
+/// What something that a store keeps costs a put: the same puts into stores that keep it and into stores that do not, by
+/// turns. The second kind exists for this comparison alone.
 /// </summary>
-internal sealed class DigestCost(string folder, int rows)
+/// <param name="folder">Where the stores are made.</param>
+/// <param name="rows">Rows of one run.</param>
+/// <param name="kept">What it is, in words.</param>
+/// <param name="options">Of a store that keeps it, or does not.</param>
+internal sealed class PutCost(string folder, int rows, string kept, Func<bool, SqliteNodeStoreOptions> options)
 {
     private const int Callers = 64;
 
     private static readonly ShardId Shard = new("bench", 1, 0);
     private static readonly RouteStamp Stamp = new(Shard, 1);
 
-    private readonly record struct Sample(string What, bool KeepsDigests, double PerSecond, double CpuMicroseconds);
+    private readonly record struct Sample(string What, bool Keeps, double PerSecond, double CpuMicroseconds);
 
     private readonly List<Sample> _samples = [];
     private long _clock;
@@ -31,12 +35,12 @@ internal sealed class DigestCost(string folder, int rows)
                 _samples.Clear();
         }
 
-        output.WriteLine($"{rows:N0} rows, one shard file; medians of {repeats} runs:");
+        output.WriteLine($"{kept}: {rows:N0} rows, one shard file; medians of {repeats} runs:");
         var table = new MarkdownTable("puts", "without /s", "with /s", "with : without", "without, CPU µs", "with");
         foreach (var same in _samples.GroupBy(sample => sample.What))
         {
             double Median(bool keeps, Func<Sample, double> of) =>
-                Measures.Median(same.Where(sample => sample.KeepsDigests == keeps).Select(of));
+                Measures.Median(same.Where(sample => sample.Keeps == keeps).Select(of));
             var (without, with) = (Median(false, s => s.PerSecond), Median(true, s => s.PerSecond));
             table.Add(
                 same.Key,
@@ -51,16 +55,14 @@ internal sealed class DigestCost(string folder, int rows)
         table.Print(output);
     }
 
-    private async Task OnceAsync(bool keepsDigests)
+    private async Task OnceAsync(bool keeps)
     {
-        var place = Path.Combine(folder, "digest-cost");
-        await using (var store = SqliteNodeStore.Open(place, new() { KeepsLeafDigests = keepsDigests }))
+        var place = Path.Combine(folder, "put-cost");
+        await using (var store = SqliteNodeStore.Open(place, options(keeps)))
         {
             await store.Make(new MakeCommand(Stamp, Shard, HashRange.Full, 0, 1), CancellationToken.None);
             void Note(string what, int count, Spent spent) =>
-                _samples.Add(
-                    new(what, keepsDigests, count / spent.Elapsed.TotalSeconds, spent.Cpu.TotalMicroseconds / count)
-                );
+                _samples.Add(new(what, keeps, count / spent.Elapsed.TotalSeconds, spent.Cpu.TotalMicroseconds / count));
 
             Document[] documents = [.. Enumerable.Range(0, rows).Select(row => EntropyRows.Live(row, Next()))];
             var watch = Spent.Start();
