@@ -37,7 +37,11 @@ internal sealed class ReportDocument
             ["layer", "command", "at commit"],
             0,
             [
-                ["real processes", $"`{Build} chaos`, `chaos --loss-table`", inputs.Real?.Commit ?? NotRun],
+                [
+                    "real processes",
+                    $"`{Build} chaos`, `chaos --loss-table`",
+                    inputs.Real is { } real ? string.Join(", ", real.Commits) : NotRun,
+                ],
                 [
                     "simulator",
                     $"`{Build} simulate --seeds 2000 --json artifacts/simulate.json`, the same with `--scenarios` and with `--loss-table`",
@@ -74,6 +78,7 @@ internal sealed class ReportDocument
                 "operations checked",
                 "what happened",
                 "phases passed",
+                "at commit",
                 "documents in the end",
                 "s",
                 "",
@@ -88,6 +93,7 @@ internal sealed class ReportDocument
                         Number(r.Operations),
                         r.FaultsText,
                         r.PhasesText,
+                        r.Commit,
                         r.VerdictText + (r.IsSeeded ? " (a fault is seeded)" : ""),
                         r.Seconds.ToString("F1", CultureInfo.InvariantCulture),
                         r.IsRight ? "right" : $"WRONG: {string.Join("; ", r.Complaints)}",
@@ -108,7 +114,7 @@ internal sealed class ReportDocument
             "What the cutover misses while anti-entropy is on or off and the delta pass there or skipped, with puts failing evenly on the new node. Missing: what an eventual (confirmed) read shows older than it is, not at all, or not as deleted, right after the last shard has switched; after anti-entropy: from eventual reads, once its pass has let go of the source, which is kept until then. Lost: lost, stale or resurrected once all is over. The combination without both is refused; it was measured with that rule taken out, in the test build."
         );
         _text.Say("Real processes:");
-        Losses(inputs.Real?.LossTable ?? []);
+        Losses([.. inputs.Real?.LossTable.Select(row => row.Row) ?? []]);
         _text.Say("Simulator:");
         Losses(inputs.Simulation?["lossTable"].Deserialize<LossRow[]>(ChaosArtifact.Shape) ?? []);
     }

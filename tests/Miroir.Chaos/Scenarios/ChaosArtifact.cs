@@ -1,6 +1,6 @@
 using System.Text.Json;
+using System.Text.Json.Serialization;
 using Miroir.Simulation.Chaos;
-using Miroir.Simulation.Scenario;
 
 namespace Miroir.Chaos.Scenarios;
 
@@ -9,11 +9,14 @@ internal sealed record ChaosArtifact
 {
     public static readonly JsonSerializerOptions Shape = new(JsonSerializerDefaults.Web) { WriteIndented = true };
 
-    public string Commit { get; init; } = WorkingTree.Commit();
-
     /// <summary>In the order of the scenarios' list.</summary>
     public IReadOnlyList<ScenarioResult> Scenarios { get; init; } = [];
-    public IReadOnlyList<LossRow> LossTable { get; init; } = [];
+    public IReadOnlyList<RealLossRow> LossTable { get; init; } = [];
+
+    /// <summary>Those at which its parts ran.</summary>
+    [JsonIgnore]
+    public IEnumerable<string> Commits =>
+        Scenarios.Select(result => result.Commit).Concat(LossTable.Select(row => row.Commit)).Distinct();
 
     /// <summary>Null where there is none, or something else.</summary>
     public static ChaosArtifact? Read(string path)
@@ -28,12 +31,10 @@ internal sealed record ChaosArtifact
         }
     }
 
-    /// <summary>Writes the file anew, but for what another run at the same commit has left there and this one did not do.</summary>
+    /// <summary>Writes the file anew, but for what another run has left there and this one did not do.</summary>
     public void Write(string path)
     {
         var earlier = Read(path);
-        if (earlier?.Commit != Commit)
-            earlier = null;
         var results = Scenarios
             .Concat(earlier?.Scenarios ?? [])
             .DistinctBy(result => result.Name)
@@ -44,7 +45,13 @@ internal sealed record ChaosArtifact
             [
                 .. ChaosScenarios.All.Where(s => results.ContainsKey(s.FullName)).Select(s => results[s.FullName]),
             ],
-            LossTable = LossTable.Count > 0 ? LossTable : earlier?.LossTable ?? [],
+            LossTable =
+            [
+                .. LossTable
+                    .Concat(earlier?.LossTable ?? [])
+                    .DistinctBy(row => RealLossRow.PlaceOf(row.Row))
+                    .OrderBy(row => RealLossRow.PlaceOf(row.Row)),
+            ],
         };
         Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(path))!);
         File.WriteAllText(path, JsonSerializer.Serialize(whole, Shape));

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using Miroir.Chaos.Report;
 using Miroir.Simulation.Chaos;
+using Miroir.Simulation.Scenario;
 
 namespace Miroir.Chaos.Scenarios;
 
@@ -63,18 +64,16 @@ internal static class ChaosCommand
 
     private static async Task<bool> LossesAsync(ChaosOptions options, CancellationToken cancel)
     {
-        List<LossRow> rows = [];
         var areFine = true;
         Console.WriteLine(LossRow.Header);
-        foreach (var (antiEntropy, delta) in ChaosScenarios.LossCells)
-        foreach (var rate in ChaosScenarios.LossRates)
+        foreach (var (antiEntropy, delta, rate) in options.Rows)
         {
             var scenario = ChaosScenarios.LossCell(antiEntropy, delta, rate).AtMost(options.Size);
             await using var folder = new ScenarioFolder($"loss-{rate}", options.IsKept);
             try
             {
                 var (row, runs) = await LossAsync(scenario, rate, folder, options, cancel);
-                rows.Add(row);
+                new ChaosArtifact { LossTable = [new(row, WorkingTree.Commit())] }.Write(Results);
                 Console.WriteLine(row);
                 List<string> complaints = [.. runs.SelectMany(run => run.World.Complaints)];
                 complaints.ForEach(complaint => Console.WriteLine($"       {complaint}"));
@@ -88,7 +87,6 @@ internal static class ChaosCommand
                 Console.WriteLine($"       logs and files are in {folder.Path}");
             areFine &= folder.IsFine;
         }
-        new ChaosArtifact { LossTable = rows }.Write(Results);
         return areFine;
     }
 

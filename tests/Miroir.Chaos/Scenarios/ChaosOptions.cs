@@ -9,6 +9,7 @@ internal sealed record ChaosOptions
     public const string Usage = """
         usage: chaos [NAME...]      the named scenarios with real processes; `all`, and no name, is all of them
                chaos --loss-table   what is missed with and without anti-entropy and delta pass
+               chaos --row off/skipped/2   one row of that table: anti-entropy, delta pass, percent that fail
                chaos --report       docs/chaos_testing_report.md, from what runs left in artifacts/
           --size N     documents, and writes, of a scenario at most (default 5,000)
           --full       as many as they are to have
@@ -17,7 +18,10 @@ internal sealed record ChaosOptions
         """;
 
     public IReadOnlyList<ChaosScenario> Scenarios { get; private init; } = [];
-    public bool IsLossTable { get; private init; }
+
+    /// <summary>Of the loss table.</summary>
+    public IReadOnlyList<(bool AntiEntropy, bool Delta, int Rate)> Rows { get; private init; } = [];
+    public bool IsLossTable => Rows.Count > 0;
     public bool IsReport { get; private init; }
 
     /// <summary>Documents, and writes, of a scenario at most.</summary>
@@ -34,7 +38,11 @@ internal sealed record ChaosOptions
             var name = arguments[i];
             options = name switch
             {
-                "--loss-table" => options with { IsLossTable = true },
+                "--loss-table" => options with { Rows = RealLossRow.All },
+                "--row" => options with
+                {
+                    Rows = [.. options.Rows, RealLossRow.Named(i + 1 < arguments.Count ? arguments[++i] : "")],
+                },
                 "--report" => options with { IsReport = true },
                 "--full" => options with { Size = int.MaxValue },
                 "--keep" => options with { IsKept = true },

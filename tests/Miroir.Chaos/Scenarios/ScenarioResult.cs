@@ -1,5 +1,6 @@
 using System.Globalization;
 using Miroir.Simulation.Chaos;
+using Miroir.Simulation.Scenario;
 
 namespace Miroir.Chaos.Scenarios;
 
@@ -7,6 +8,9 @@ namespace Miroir.Chaos.Scenarios;
 internal sealed record ScenarioResult
 {
     public required string Name { get; init; }
+
+    /// <summary>At which it ran.</summary>
+    public string Commit { get; init; } = WorkingTree.Commit();
     public required string About { get; init; }
 
     /// <summary>Writes that were to be made while old and new nodes take each write, and those asked for in full.</summary>

@@ -117,7 +117,7 @@ internal sealed class ScenarioWorld : IAsyncDisposable
     {
         var node = await Cluster.StartNodeAsync(NewNode, isControlled: true, _network);
         var request = new AddNodeRequest(node.Name, node.Address, "", HeavyWeight, 0);
-        (await Admin.AddNode(request, CancellationToken.None)).Demand($"add {node.Name}");
+        await InsistAsync($"add {node.Name}", () => Admin.AddNode(request, CancellationToken.None));
     }
 
     public async Task StartReshardAsync(string index)
@@ -139,14 +139,20 @@ internal sealed class ScenarioWorld : IAsyncDisposable
         );
     }
 
-    /// <summary>Says it again while nobody answers.</summary>
+    /// <summary>Says it again while nobody answers, or the coordinator says that of a node that has just been started.</summary>
     public async Task<T> InsistAsync<T>(string what, Func<Task<FSharpResult<T, ClientError>>> order)
     {
         var until = Clock.Elapsed + TimeSpan.FromMinutes(1);
         while (true)
         {
             var answer = await order();
-            if (answer.IsOk || !answer.ErrorValue.IsUnreachable || Clock.Elapsed > until)
+            var isUnheard =
+                answer.IsError
+                && (
+                    answer.ErrorValue.IsUnreachable
+                    || answer.ErrorValue is ClientError.Refused { Code: "node_unreachable" }
+                );
+            if (!isUnheard || Clock.Elapsed > until)
                 return answer.Demand(what);
             await Task.Delay(50);
         }
