@@ -10,7 +10,7 @@ internal sealed record EntropyDrillOptions
           --documents N   loaded first (default 20,000)
           --runs N        under writes (default 10)
           --seconds S     of each run, in which nothing may be called different that is not (default 60)
-          --rate N        acknowledged writes a second; fewer, and the load was not reached (default 2,000)
+          --rate N        acknowledged writes a second; a run with fewer does not count (default 2,000)
           --keep          leave the files of what went right, too
         """;
 

@@ -11,6 +11,9 @@ internal sealed class UnderWrites(EntropyWorld world, EntropyDrillOptions option
     private const int VerifiesOfRun = 10;
     private const int PlantedOfKind = 5;
 
+    /// <summary>So many times as many runs are made at most, where other programs keep the load from being reached.</summary>
+    private const int MostTries = 2;
+
     /// <summary>Code that has just been started is compiled while it runs.</summary>
     private static readonly TimeSpan WarmUpLimit = TimeSpan.FromSeconds(60);
 
@@ -20,13 +23,18 @@ internal sealed class UnderWrites(EntropyWorld world, EntropyDrillOptions option
         world.Workload.Start();
         await WarmUpAsync();
         var key = "";
-        for (var run = 1; run <= options.Runs; run++)
+        var loaded = 0;
+        for (var run = 1; loaded < options.Runs && run <= options.Runs * MostTries; run++)
         {
-            await QuietAsync(run);
+            loaded += await QuietAsync(run) ? 1 : 0;
             key = await PlantedAsync(run);
         }
 
         await world.Workload.StopAsync();
+        report.Demand(
+            loaded == options.Runs,
+            $"{loaded} of {options.Runs} runs reached {options.WritesPerSecond:N0} writes/s: this machine is too busy (--rate N asks for fewer)"
+        );
         return key;
     }
 
@@ -41,7 +49,8 @@ internal sealed class UnderWrites(EntropyWorld world, EntropyDrillOptions option
         }
     }
 
-    private async Task QuietAsync(int run)
+    /// <returns>Whether the load was reached; else the run proves less than it is for, and another is made.</returns>
+    private async Task<bool> QuietAsync(int run)
     {
         var clock = Stopwatch.StartNew();
         var before = world.Workload.AcknowledgedWrites;
@@ -68,14 +77,12 @@ internal sealed class UnderWrites(EntropyWorld world, EntropyDrillOptions option
         }
 
         var rate = (world.Workload.AcknowledgedWrites - before) / clock.Elapsed.TotalSeconds;
+        var isLoaded = rate >= options.WritesPerSecond;
         report.Tell(
-            $"run {run}: {rate:N0} acknowledged writes/s for {clock.Elapsed.TotalSeconds:F0} s, {VerifiesOfRun} verifies of {ms.Min():N0} to {ms.Max():N0} ms: {divergences} divergences ({inFlight} seen in flight, {hot} looked at once more)"
+            $"run {run}: {rate:N0} acknowledged writes/s for {clock.Elapsed.TotalSeconds:F0} s{(isLoaded ? "" : " (too few: not counted)")}, {VerifiesOfRun} verifies of {ms.Min():N0} to {ms.Max():N0} ms: {divergences} divergences ({inFlight} seen in flight, {hot} looked at once more)"
         );
         report.Demand(divergences == 0, $"run {run}: a verify called a write on its way a divergence");
-        report.Demand(
-            rate >= options.WritesPerSecond,
-            $"run {run}: the load was not reached: {rate:N0} writes/s of {options.WritesPerSecond:N0} (--rate N asks for fewer)"
-        );
+        return isLoaded;
     }
 
     private static long WrittenAtUnixMs(DivergenceView document)
