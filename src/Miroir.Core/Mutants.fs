@@ -181,3 +181,92 @@ module Mutants =
 
     /// Puts are answered before their transaction commits.
     let inline answeredBeforeCommit () = isOn "answered-before-commit"
+
+    // Anti-entropy.
+
+    /// Digests are combined by XOR, under which what is there twice cancels.
+    let inline digestsCombinedByXor () = isOn "digests-combined-by-xor"
+
+    /// What differs at first sight is called a difference.
+    let inline settleLeftOut () = isOn "settle-left-out"
+
+    /// Replicas may be made anew while they are merged.
+    let inline comparedAcrossIncarnations () = isOn "compared-across-incarnations"
+
+    /// A repair takes no turn among the document's writes, as if it were made past their writer.
+    let inline repairAroundTheWriter () = isOn "repair-around-the-writer"
+
+    /// A repair goes by the lowest version that was answered.
+    let inline repairByTheLowest () = isOn "repair-by-the-lowest"
+
+    /// A repair goes by whichever replicas answered, however few.
+    let inline repairWithoutQuorum () = isOn "repair-without-quorum"
+
+    /// A heal replaces what is there whatever its version.
+    let inline healOverwritesNewer () = isOn "heal-overwrites-newer"
+
+    /// Tombstones are purged after any pass, whatever it found.
+    let inline purgedWithoutProof () = isOn "purged-without-proof"
+
+    /// Tombstones are purged in the term in which their replicas were compared.
+    let inline purgedInTheSameTerm () = isOn "purged-in-the-same-term"
+
+    /// Replicas are compared, and tombstones purged, in the term in which they may still be made.
+    let inline comparedInTheSameTerm () = isOn "compared-in-the-same-term"
+
+    /// A pass certifies what it compared, whoever was left out.
+    let inline certifiedWithoutAReplica () = isOn "certified-without-a-replica"
+
+    /// A replica that is being filled answers as if it were full.
+    let inline fillingStoreServes () = isOn "filling-store-serves"
+
+    /// A replica is filled from one other alone.
+    let inline rebuiltFromOneAlone () = isOn "rebuilt-from-one-alone"
+
+    /// A replica's older copy of its data passes for what was written last.
+    let inline olderCopyServes () = isOn "older-copy-serves"
+
+    /// Tombstones are purged from the replicas that are there, whoever is away.
+    let inline purgedWithAReplicaAway () = isOn "purged-with-a-replica-away"
+
+    /// Tombstones are purged while their shard moves.
+    let inline floorMovesInAMigration () = isOn "floor-moves-in-a-migration"
+
+    /// A replica that has purged a tombstone is taken for one that never had it.
+    let inline purgedTombstonesMissed () = isOn "purged-tombstones-missed"
+
+    /// Heals and purges are admitted below the barrier.
+    let inline upkeepCarriesNoEpoch () = isOn "upkeep-carries-no-epoch"
+
+    /// A purge takes whichever incarnation of the store is there.
+    let inline purgeOfAnyIncarnation () = isOn "purge-of-any-incarnation"
+
+    /// Of digests only the counts are compared.
+    let inline countsComparedAlone () = isOn "counts-compared-alone"
+
+    /// Digests keep what was replaced or purged.
+    let inline digestsOnlyGrow () = isOn "digests-only-grow"
+
+    /// Digests are kept in memory, and not written with what they are digests of.
+    let inline digestsNotDurable () = isOn "digests-not-durable"
+
+    /// A merge takes keys in whatever order they come.
+    let inline orderNotChecked () = isOn "order-not-checked"
+
+    /// Copies of one version are taken for equal.
+    let inline conflictsNotSeen () = isOn "conflicts-not-seen"
+
+    /// Of copies that differ the first is kept.
+    let inline healedByTheFirst () = isOn "healed-by-the-first"
+
+    /// A scrub takes bodies to be what their digests say.
+    let inline bodiesNotScrubbed () = isOn "bodies-not-scrubbed"
+
+    /// A pass certifies a shard that it has only scrubbed.
+    let inline scrubCertifies () = isOn "scrub-certifies"
+
+    /// With the delta pass skipped, a source goes as soon as its shard has switched.
+    let inline certificateNotAwaited () = isOn "certificate-not-awaited"
+
+    /// Any certificate releases a source, whatever it is of and whoever was compared.
+    let inline certificateNotExamined () = isOn "certificate-not-examined"

@@ -23,7 +23,13 @@ module Descent =
         for i in 0 .. ranges.Length - 1 do
             let first = replies[0][i]
 
-            if replies |> Array.forall (fun reply -> reply[i] = first) then
+            let isEqual (reply: RangeDigest[]) =
+                if Mutants.countsComparedAlone () then
+                    reply[i].Entries = first.Entries
+                else
+                    reply[i] = first
+
+            if Array.forall isEqual replies then
                 equal <- equal + first
             elif
                 DigestGrid.isWithinLeaf ranges[i]

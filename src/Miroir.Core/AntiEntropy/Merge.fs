@@ -82,7 +82,7 @@ type Merge(cursors: IEntryCursor[]) =
                 | null ->
                     heads[i] <- entry
                     ValueNone
-                | before when before.CompareTo entry.Key < 0 ->
+                | before when before.CompareTo entry.Key < 0 || Mutants.orderNotChecked () ->
                     heads[i] <- entry
                     ValueNone
                 | before ->

@@ -76,7 +76,10 @@ module Repair =
             answers >= Quorum.write set.Length
             || rotten && answers >= Quorum.barrier set.Length
 
-        if sets.Length = 0 || not (Array.forall hasQuorum sets) then
+        if
+            sets.Length = 0
+            || not (Array.forall hasQuorum sets || Mutants.repairWithoutQuorum ())
+        then
             RepairPlan.Impossible "too few replicas answered to tell the highest version"
         else
             let documents =
@@ -92,7 +95,14 @@ module Repair =
                 else
                     RepairPlan.Send(DocumentVersion.Zero, Array.create copies.Length Mending.Nothing)
             else
-                let version = documents |> Array.map _.Version |> Array.max
+                let versions = documents |> Array.map _.Version
+
+                let version =
+                    if Mutants.repairByTheLowest () then
+                        Array.min versions
+                    else
+                        Array.max versions
+
                 let highest = documents |> Array.filter (fun d -> d.Version = version)
                 let contents = highest |> Array.map _.Entry.Digest
 
@@ -100,6 +110,7 @@ module Repair =
                     match keep with
                     | ValueSome digest when Array.contains digest contents -> ValueSome digest
                     | _ when (Array.distinct contents).Length = 1 -> ValueSome contents[0]
+                    | _ when Mutants.healedByTheFirst () -> ValueSome contents[0]
                     | _ -> majority contents
 
                 match chosen with

@@ -8,6 +8,13 @@ type DifferenceKind =
     | LacksTombstone = 2
     | Corrupt = 3
 
+[<RequireQualifiedAccess>]
+module private Floor =
+
+    /// A replica that has nothing where the best is a tombstone below the floor may have had that, and purged it.
+    let hasPurged (floor: DocumentVersion) (best: Entry) (held: DocumentVersion) =
+        held.IsZero && best.Version < floor && not (Mutants.purgedTombstonesMissed ())
+
 [<Sealed>]
 type Sighting(key: Key, held: (Entry | null)[]) =
 
@@ -33,7 +40,8 @@ type Sighting(key: Key, held: (Entry | null)[]) =
             | _ -> ()
     |]
 
-    let isConflicting = (Array.distinct contents).Length > 1
+    let isConflicting =
+        (Array.distinct contents).Length > 1 && not (Mutants.conflictsNotSeen ())
 
     static member Of(merged: MergedKey) =
         Sighting(merged.Key, Array.init merged.Cursors merged.Held)
@@ -47,7 +55,7 @@ type Sighting(key: Key, held: (Entry | null)[]) =
     member _.Lacking(floor: DocumentVersion) : int[] = [|
         for replica in 0 .. held.Length - 1 do
             match Divergence.between best held[replica] with
-            | LacksTombstone version when version.IsZero && best.Version < floor -> ()
+            | LacksTombstone version when Floor.hasPurged floor best version -> ()
             | divergence when divergence.IsLacking -> yield replica
             | _ -> ()
     |]
@@ -82,7 +90,7 @@ module Settle =
     let private dominates (floor: DocumentVersion) (best: Entry) (entry: Entry | null) =
         match Divergence.between best entry with
         | Dominated -> true
-        | LacksTombstone version -> version.IsZero && best.Version < floor
+        | LacksTombstone version -> Floor.hasPurged floor best version
         | Differs
         | Missing
         | Stale _ -> false

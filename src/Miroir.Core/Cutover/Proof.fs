@@ -162,7 +162,9 @@ module internal Proof =
         | Some at ->
             let takers = move.Takers[at]
 
-            if move.Step <> Holding then
+            if Mutants.certificateNotExamined () then
+                ""
+            elif move.Step <> Holding then
                 $"{move.Source} is not kept in Switched: it is {move.Step}"
             elif certificate.JointEpoch <> move.JointEpoch then
                 $"it is of Joint epoch {certificate.JointEpoch}, not {move.JointEpoch}"
@@ -207,6 +209,7 @@ module internal Proof =
     /// Every target is proven, by a delta pass or by what stands for it.
     let isReleased (move: Move) =
         move.Certificates.Length = move.Targets.Length
+        || Mutants.certificateNotAwaited ()
 
     let private switch (d: Draft) i : bool =
         d.PublishNext i (fun route -> { route with Stage = Stage.Switched })

@@ -23,9 +23,17 @@ type Digest = {
     static member Zero = { A = 0UL; B = 0UL }
 
     /// Sums modulo 2^64 in each lane: unlike XOR, two equal entries do not cancel.
-    static member (+)(x: Digest, y: Digest) = { A = x.A + y.A; B = x.B + y.B }
+    static member (+)(x: Digest, y: Digest) =
+        if Mutants.digestsCombinedByXor () then
+            { A = x.A ^^^ y.A; B = x.B ^^^ y.B }
+        else
+            { A = x.A + y.A; B = x.B + y.B }
 
-    static member (-)(x: Digest, y: Digest) = { A = x.A - y.A; B = x.B - y.B }
+    static member (-)(x: Digest, y: Digest) =
+        if Mutants.digestsCombinedByXor () then
+            x + y
+        else
+            { A = x.A - y.A; B = x.B - y.B }
 
     /// The digest of bytes, under two seeds that are fixed for ever: digests are stored, and compared between
     /// nodes of different builds.

@@ -92,6 +92,8 @@ internal sealed class Comparison(
     {
         var differences = new List<Difference>();
         IReadOnlyList<Sighting> open = firsts;
+        if (Mutants.settleLeftOut())
+            return [.. firsts.Select(first => new Difference(first.Kind(group.Floor).Value, first))];
         for (var look = 1; open.Count > 0; look++)
         {
             if (look > 1 || !open.All(IsOld))

@@ -33,15 +33,19 @@ internal sealed class ShardMending(
     /// <summary>Whether there are tombstones to purge, and every owner answers, and nothing moves.</summary>
     public async Task<bool> MayPurgeAsync(Route route, CancellationToken cancel)
     {
-        if (route.Migration != 0 || !route.Stage.IsOwned || route.Writer.IsNone || route.Owners.Length < 2)
+        var moves = (route.Migration != 0 || !route.Stage.IsOwned) && !Mutants.floorMovesInAMigration();
+        if (moves || route.Writer.IsNone || route.Owners.Length < 2)
             return false;
         var tombstones = await Task.WhenAll(route.OwnerReplicas.Select(replica => TombstonesAsync(replica, cancel)));
-        return tombstones.All(count => count >= 0) && tombstones.Any(count => count > 0);
+        var areAllThere = tombstones.All(count => count >= 0) || Mutants.purgedWithAReplicaAway();
+        return areAllThere && tombstones.Any(count => count > 0);
     }
 
     /// <summary>The first version of the shard's new term; null where it could not begin.</summary>
     public async Task<DocumentVersion?> NewTermAsync(Route route, CancellationToken cancel) =>
-        await renewTerm(route.Shard, cancel) is { } renewed ? new DocumentVersion(renewed.Writer.Term, 0) : null;
+        Mutants.comparedInTheSameTerm() ? new DocumentVersion(route.Writer.Term + 1, 0)
+        : await renewTerm(route.Shard, cancel) is { } renewed ? new DocumentVersion(renewed.Writer.Term, 0)
+        : null;
 
     /// <summary>
     /// Every owner holds every tombstone below the floor. Another term begins, so that nothing read under the last one
@@ -55,31 +59,31 @@ internal sealed class ShardMending(
     )
     {
         var current = world.RouteOf(proven.Shard);
-        if (
-            current is null
-            || current.Epoch != proven.Epoch
-            || proven.OwnerReplicas.Any(r => !incarnations.ContainsKey(r))
-        )
+        var areAllKnown = proven.OwnerReplicas.All(incarnations.ContainsKey) || Mutants.purgedWithAReplicaAway();
+        if (current is null || current.Epoch != proven.Epoch || !areAllKnown)
             return 0;
-        if (await renewTerm(proven.Shard, cancel) is not { } route)
+        var next = Mutants.purgedInTheSameTerm() ? current : await renewTerm(proven.Shard, cancel);
+        if (next is not { } route)
             return 0;
         var purged = await Task.WhenAll(
-            route.OwnerReplicas.Select(async replica =>
-            {
-                var command = new PurgeCommand(route.Stamp, replica.Store, incarnations[replica], floor);
-                try
+            route
+                .OwnerReplicas.Where(incarnations.ContainsKey)
+                .Select(async replica =>
                 {
-                    var node = world.Node(replica.Node);
-                    var reply = await world.AskAsync(replica.Node, limit => node.Purge(command, limit), cancel);
-                    return reply is PurgeReply.Purged done ? done.Tombstones : 0;
-                }
-                catch (UnreachableException e)
-                {
-                    // The next pass does it: what is unpurged compares equal to what is purged.
-                    log($"tombstones of {replica} were not purged: {e.Message}");
-                    return 0;
-                }
-            })
+                    var command = new PurgeCommand(route.Stamp, replica.Store, incarnations[replica], floor);
+                    try
+                    {
+                        var node = world.Node(replica.Node);
+                        var reply = await world.AskAsync(replica.Node, limit => node.Purge(command, limit), cancel);
+                        return reply is PurgeReply.Purged done ? done.Tombstones : 0;
+                    }
+                    catch (UnreachableException e)
+                    {
+                        // The next pass does it: what is unpurged compares equal to what is purged.
+                        log($"tombstones of {replica} were not purged: {e.Message}");
+                        return 0;
+                    }
+                })
         );
         return purged.Max();
     }

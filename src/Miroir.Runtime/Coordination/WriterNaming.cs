@@ -55,7 +55,7 @@ internal sealed class WriterNaming(
                     || route.Stage.IsRetired
                     || route.Writer.IsNone
                     || registry.IsSuspect(route.Writer)
-                    || migrations.Of(shard) is not null
+                    || (migrations.Of(shard) is not null && !Mutants.floorMovesInAMigration())
                 )
                     return null;
                 var renewed = route.WrittenBy(route.Writer.Router, route.Writer.Incarnation);

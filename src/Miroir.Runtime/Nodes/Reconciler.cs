@@ -115,7 +115,8 @@ internal sealed class Reconciler(
             await CopyFromAny(command, nodes, target, tally, patience, cancel);
         }
 
-        if (command.Mode != ReconcileMode.Copy)
+        var isMerged = command.Mode != ReconcileMode.Rebuild || !Mutants.rebuiltFromOneAlone();
+        if (command.Mode != ReconcileMode.Copy && isMerged)
         {
             await new DeltaPass(sources, target, tally, options, patience, log, cancel).Run();
         }

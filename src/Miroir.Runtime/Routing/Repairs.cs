@@ -48,6 +48,10 @@ internal sealed class Repairs(RouterContext context, ShardWriters writers)
             {
                 return RepairOutcome.NewNotRepaired("this router is not the writer of the document's shard");
             }
+            if (Mutants.repairAroundTheWriter())
+            {
+                return await InQueueAsync(writer, asked, deadline);
+            }
             if (!await writer.Queues.EnterAsync(asked.Key, deadline.Token))
             {
                 return RepairOutcome.NewNotRepaired("other operations of the same document were before it");

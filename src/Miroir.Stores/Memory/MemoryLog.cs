@@ -10,6 +10,13 @@ internal sealed class MemoryLog
     /// <summary>Nothing at this position or below is in it.</summary>
     public DocumentVersion Floor { get; private set; } = DocumentVersion.Zero;
 
+    public MemoryLog Copy()
+    {
+        var copy = new MemoryLog { Floor = Floor };
+        copy.changes.UnionWith(changes);
+        return copy;
+    }
+
     public void Add(Change change)
     {
         if (change.Position.CompareTo(Floor) > 0)

@@ -20,7 +20,7 @@ public sealed class MemoryNodeStore(IEntropy entropy, MemoryDisk? disk = null, C
     private volatile bool isDisposed;
 
     /// <summary>What a store opened after this one starts from.</summary>
-    public MemoryDisk Disk { get; } = Mutants.barrierNotDurable() ? WithoutBarriers(disk) : disk ?? new MemoryDisk();
+    public MemoryDisk Disk { get; } = Opened(disk);
 
     public Task<PutReply[]> Put(IReadOnlyList<PutCommand> commands, CancellationToken cancel) =>
         Each(commands, cancel, Put);
@@ -324,7 +324,7 @@ public sealed class MemoryNodeStore(IEntropy entropy, MemoryDisk? disk = null, C
 
     private HealReply Heal(HealCommand command)
     {
-        if (!Admits(command.Stamp, out var barrier))
+        if (!Admits(command.Stamp, out var barrier) && !Mutants.upkeepCarriesNoEpoch())
         {
             return HealReply.NewHealStaleEpoch(barrier.Epoch, Told(barrier));
         }
@@ -348,12 +348,14 @@ public sealed class MemoryNodeStore(IEntropy entropy, MemoryDisk? disk = null, C
 
     private PurgeReply Purge(PurgeCommand command)
     {
-        if (!Admits(command.Stamp, out var barrier))
+        if (!Admits(command.Stamp, out var barrier) && !Mutants.upkeepCarriesNoEpoch())
         {
             return PurgeReply.NewPurgeStaleEpoch(barrier.Epoch, Told(barrier));
         }
 
-        return Serves(command.Store, out var shard) && shard.Incarnation == command.Incarnation
+        return
+            Serves(command.Store, out var shard)
+            && (shard.Incarnation == command.Incarnation || Mutants.purgeOfAnyIncarnation())
             ? PurgeReply.NewPurged(shard.Purge(command.Below))
             : PurgeReply.PurgeNotServing;
     }
@@ -427,7 +429,7 @@ public sealed class MemoryNodeStore(IEntropy entropy, MemoryDisk? disk = null, C
     }
 
     private bool Serves(ShardId store, [MaybeNullWhen(false)] out MemoryShard shard) =>
-        Disk.Shards.TryGetValue(store, out shard) && !shard.IsFilling;
+        Disk.Shards.TryGetValue(store, out shard) && (!shard.IsFilling || Mutants.fillingStoreServes());
 
     /// <summary>Compares a request with the barrier of the route it follows; a newer one first raises it.</summary>
     private bool Admits(RouteStamp stamp, out MemoryBarrier barrier, bool isRaise = false)
@@ -447,11 +449,16 @@ public sealed class MemoryNodeStore(IEntropy entropy, MemoryDisk? disk = null, C
         return true;
     }
 
-    /// <summary>Only a fault does this.</summary>
-    private static MemoryDisk WithoutBarriers(MemoryDisk? disk)
+    private static MemoryDisk Opened(MemoryDisk? disk)
     {
-        disk?.Barriers.Clear();
-        return disk ?? new MemoryDisk();
+        disk ??= new MemoryDisk();
+        disk.Open();
+        if (Mutants.barrierNotDurable())
+        {
+            disk.Barriers.Clear();
+        }
+
+        return disk;
     }
 
     private static FSharpOption<Route> Told(MemoryBarrier barrier) =>

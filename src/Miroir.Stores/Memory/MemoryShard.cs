@@ -39,7 +39,23 @@ internal sealed class MemoryShard(
     /// <summary>It answers nothing, and takes only what it is filled with.</summary>
     public bool IsFilling { get; set; } = isFilling;
 
-    public MemoryLog Log { get; } = new();
+    public MemoryLog Log { get; private init; } = new();
+
+    /// <summary>That of its disk in which it was opened last; 0: never since it was made.</summary>
+    public long Session { get; set; }
+
+    public MemoryShard Copy()
+    {
+        var copy = new MemoryShard(store, Range, Migration, attempt, Incarnation, IsFilling)
+        {
+            Floor = Floor,
+            Log = Log.Copy(),
+            Session = Session,
+        };
+        foreach (var document in Documents)
+            copy.Store(document);
+        return copy;
+    }
 
     /// <summary>Tombstones below it may have been purged.</summary>
     public DocumentVersion Floor { get; private set; } = DocumentVersion.Zero;
@@ -62,7 +78,8 @@ internal sealed class MemoryShard(
             stored.Entry.Digest.Equals(wrong) && !stored.Entry.Digest.Equals(document.Entry.Digest)
             || stored.IsTombstone != stored.Entry.Digest.Equals(Digest.Tombstone)
             || !Digest.OfBody(stored.Body.Span).Equals(stored.Entry.Digest);
-        if (!stored.Version.Equals(document.Version) || !isWrong)
+        var isAskedFor = stored.Version.Equals(document.Version) && isWrong || Mutants.healOverwritesNewer();
+        if (!isAskedFor)
         {
             return HealReply.NewNothingToHeal(stored.Version);
         }
@@ -104,7 +121,7 @@ internal sealed class MemoryShard(
                 entries++;
                 read += document.Body.Length;
                 var actual = Digest.OfBody(document.Body.Span);
-                if (!actual.Equals(document.Entry.Digest))
+                if (!actual.Equals(document.Entry.Digest) && !Mutants.bodiesNotScrubbed())
                 {
                     rotten.Add(new RottenEntry(document.Key, document.Version, document.Entry.Digest, actual));
                 }

@@ -96,7 +96,7 @@ internal sealed class LeafTable
 
     public void Remove(Key key, DocumentVersion version, bool isTombstone, Digest body)
     {
-        if (IsKept)
+        if (IsKept && !Mutants.digestsOnlyGrow())
             Change(key.Hash) -= RangeDigest.OfEntry(key, version, isTombstone, body);
     }
 
@@ -110,6 +110,8 @@ internal sealed class LeafTable
             _written.Add((leaf, _committed.Leaves[leaf] + change));
         // Neighbours stand on the same page.
         _written.Sort(static (a, b) => a.Leaf.CompareTo(b.Leaf));
+        if (Mutants.digestsNotDurable())
+            return;
         foreach (var (leaf, digest) in _written)
         {
             if (digest.Equals(RangeDigest.Zero))

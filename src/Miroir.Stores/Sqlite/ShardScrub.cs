@@ -77,7 +77,7 @@ internal static class ShardScrub
         var version = new DocumentVersion(entry.Int64(1), entry.Int64(2));
         var recorded = LeafTable.BodyDigest(entry.Blob(4));
         var actual = Digest.OfBody(entry.Text(5));
-        if (!actual.Equals(recorded))
+        if (!actual.Equals(recorded) && !Mutants.bodiesNotScrubbed())
             rotten.Add(new RottenEntry(key, version, recorded, actual));
         return RangeDigest.OfEntry(key, version, entry.Int64(3) != 0, recorded);
     }

@@ -43,7 +43,7 @@ internal sealed class ShardUpkeep(ShardFiles files, Func<ShardFile, ShardPump> p
         }
 
         HealReply StaleOr(int i, Func<HealReply> other) =>
-            commands[i].Stamp.Epoch < barriers[i].Epoch
+            IsStale(commands[i].Stamp, barriers[i])
                 ? HealReply.NewHealStaleEpoch(barriers[i].Epoch, barriers[i].ToldOption)
                 : other();
     }
@@ -95,9 +95,11 @@ internal sealed class ShardUpkeep(ShardFiles files, Func<ShardFile, ShardPump> p
     /// <summary>The floor first, durably; then the tombstones, a batch at a time. What a crash left goes the next time.</summary>
     public async Task<PurgeReply> Purge(PurgeCommand command, RouteBarrier barrier, CancellationToken cancel)
     {
-        if (command.Stamp.Epoch < barrier.Epoch)
+        if (IsStale(command.Stamp, barrier))
             return Stale();
-        if (!files.TryServing(command.Store, out var file) || file.Registration.Incarnation != command.Incarnation)
+        if (!files.TryServing(command.Store, out var file))
+            return PurgeReply.PurgeNotServing;
+        if (file.Registration.Incarnation != command.Incarnation && !Mutants.purgeOfAnyIncarnation())
             return PurgeReply.PurgeNotServing;
         var purged = 0L;
         var floor = await InTransaction(writer =>
@@ -149,7 +151,7 @@ internal sealed class ShardUpkeep(ShardFiles files, Func<ShardFile, ShardPump> p
             Write(
                 file,
                 [barrier],
-                writer => command.Stamp.Epoch < barrier.Epoch ? Stale() : PurgeReply.NewPurged(work(writer)),
+                writer => IsStale(command.Stamp, barrier) ? Stale() : PurgeReply.NewPurged(work(writer)),
                 PurgeReply.PurgeNotServing,
                 PurgeReply.NewPurgeRefused
             );
@@ -194,6 +196,9 @@ internal sealed class ShardUpkeep(ShardFiles files, Func<ShardFile, ShardPump> p
                 return reply;
         }
     }
+
+    private static bool IsStale(RouteStamp stamp, RouteBarrier barrier) =>
+        stamp.Epoch < barrier.Epoch && !Mutants.upkeepCarriesNoEpoch();
 
     private Task<T> Write<T>(
         ShardFile file,

@@ -70,3 +70,27 @@ let run (world: World) (keys: Key[]) (state: State) : Order list = [
                 | Some proof -> Certify(move.Source, proof)
                 | None -> ()
 ]
+
+/// The same order with a certificate that proves nothing: of an earlier Joint, of too few on either side, or of a store
+/// that is another one by now.
+let forgeries (order: Order) : Order list =
+    match order with
+    | Certify(source, proof) -> [
+        for forged in
+            [
+                {
+                    proof with
+                        JointEpoch = proof.JointEpoch - 1L
+                }
+                { proof with Holders = [||] }
+                { proof with Sources = [||] }
+                {
+                    proof with
+                        Holders =
+                            proof.Holders
+                            |> Array.map (fun (holder, _) -> holder, Guid(1, 2s, 3s, Array.zeroCreate 8))
+                }
+            ] do
+            Certify(source, forged)
+      ]
+    | _ -> []

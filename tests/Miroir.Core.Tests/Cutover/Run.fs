@@ -319,6 +319,17 @@ type private Runner(plan: Plan, hostility: Hostility, seed: int) =
             for order in AntiEntropyPass.run world keys state do
                 observe (Ordered order)
 
+                for forged in AntiEntropyPass.forgeries order do
+                    match
+                        Transition.step state {
+                            AtUnixMs = now
+                            Event = Ordered forged
+                        }
+                    with
+                    | Error _ -> ()
+                    | Ok(next, _) when next = state -> ()
+                    | Ok _ -> fail $"a certificate that proves nothing was taken: %A{forged}"
+
     let hostileStep n =
         (match hostility.Ending with
          | AbortedAt steps when steps = n -> observe (Ordered(Order.Abort "no longer wanted"))

@@ -101,8 +101,13 @@ internal sealed class EntropyWorldOfTests
             .Select(found => found.Document)
             .FirstOrDefault(document => document.Key.Text == key);
 
-    public long Tombstones =>
-        Nodes.Sum(node => _world.Cluster.Disks[node].Documents(Index.Uid).Count(found => found.Document.IsTombstone));
+    public long Tombstones => Count(document => document.IsTombstone);
+
+    /// <summary>Copies of documents that are not deleted.</summary>
+    public long LiveCopies => Count(document => !document.IsTombstone);
+
+    private long Count(Func<Document, bool> isCounted) =>
+        Nodes.Sum(node => _world.Cluster.Disks[node].Documents(Index.Uid).Count(found => isCounted(found.Document)));
 
     /// <summary>Whether all nodes hold the same of every document.</summary>
     public bool AreEqual =>

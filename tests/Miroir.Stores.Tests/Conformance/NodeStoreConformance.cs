@@ -147,8 +147,17 @@ public abstract class NodeStoreConformance
         var make = await store.Make(new MakeCommand(Stamp(5), Whole, HashRange.Full, 0, 1), CancellationToken.None);
         var drop = await store.Drop(new DropCommand(Stamp(5), Whole, Guid.Empty, 0), CancellationToken.None);
         var raise = await store.RaiseBarriers([new BarrierCommand(Stamp(5), Whole, null)], CancellationToken.None);
+        var live = Document.Live(Key.Of("a"), new DocumentVersion(1, 1), Utf8("{}"), Guid.Empty, Origin.AntiEntropy);
+        var heal = await store.Heal([new HealCommand(Stamp(5), Whole, live, Digest.Zero)], CancellationToken.None);
+        var incarnation = ((BarrierReply.Confirmed)raised.Single()).Incarnation;
+        var purge = await store.Purge(
+            new PurgeCommand(Stamp(5), Whole, incarnation, new DocumentVersion(2, 0)),
+            CancellationToken.None
+        );
         Assert.Multiple(() =>
         {
+            Assert.That((heal.Single() as HealReply.HealStaleEpoch)?.Epoch, Is.EqualTo(6));
+            Assert.That((purge as PurgeReply.PurgeStaleEpoch)?.Epoch, Is.EqualTo(6));
             Assert.That((put?.Epoch, put?.Route?.Value.Epoch), Is.EqualTo(((long?)6L, (long?)6L)));
             Assert.That((read.Single() as ReadReply.ReadStaleEpoch)?.Epoch, Is.EqualTo(6));
             Assert.That((scan as ScanReply.ScanStaleEpoch)?.Epoch, Is.EqualTo(6));
@@ -156,6 +165,42 @@ public abstract class NodeStoreConformance
             Assert.That(drop, Is.EqualTo(DropReply.NewDropStaleEpoch(6)));
             Assert.That(raise.Single(), Is.EqualTo(BarrierReply.NewBarrierAbove(6)));
         });
+    }
+
+    [Test]
+    public async Task AHealReplacesOnlyTheVersionThatItIsOf()
+    {
+        await using var store = await Fresh();
+        await PutOne(store, 3, "a", 2, "{}");
+        var older = Document.Live(Key.Of("a"), new DocumentVersion(1, 1), Utf8("[]"), Guid.Empty, Origin.AntiEntropy);
+        var heal = new HealCommand(Stamp(3), Whole, older, Digest.OfBody("{}"u8));
+        Assert.That(
+            await store.Heal([heal], CancellationToken.None),
+            Is.EqualTo(new[] { HealReply.NewNothingToHeal(new DocumentVersion(1, 2)) })
+        );
+        Assert.That(await BodyOf(store, 3, "a"), Is.EqualTo("{}"));
+    }
+
+    [Test]
+    public async Task APurgeIsOfTheIncarnationThatWasCompared()
+    {
+        await using var store = await Fresh();
+        await PutOne(store, 3, "a", 1, null);
+        var other = new PurgeCommand(Stamp(3), Whole, new Guid(1, 2, 3, new byte[8]), new DocumentVersion(2, 0));
+        Assert.That((await store.Purge(other, CancellationToken.None)).IsPurgeNotServing, "of another incarnation");
+        Assert.That((await PageOf(store, HashRange.Full)).Entries, Has.Length.EqualTo(1));
+    }
+
+    [Test]
+    public async Task WhatIsBeingFilledAnswersNothing()
+    {
+        await using var store = await Fresh();
+        await store.Drop(new DropCommand(Stamp(3), Whole, Guid.Empty, 0), CancellationToken.None);
+        var fill = new MakeCommand(Stamp(3), Whole, HashRange.Full, 0, 1);
+        Assert.That((await store.BeginFill(fill, CancellationToken.None)).IsMade);
+        var read = await store.Read([new ReadCommand(Stamp(3), Whole, Key.Of("a"))], CancellationToken.None);
+        Assert.That(read.Single().IsReadNotServing, $"while it is filled it says {read.Single()}");
+        Assert.That((await PutOne(store, 3, "a", 1, "{}")).IsNotServing);
     }
 
     [Test]
