@@ -65,7 +65,9 @@ module Changes =
     /// Streams that may fail one after another before it is told.
     let private maxFailures = 20
 
-    let private pause = TimeSpan.FromMilliseconds 500.0
+    /// Before the next attempt; all of them together take more than two minutes.
+    let private pause (failures: int) =
+        TimeSpan.FromMilliseconds(500.0 * float (1 <<< min failures 4))
 
     /// Silence beyond what was asked for that an answer may have.
     let private patience = TimeSpan.FromSeconds 45.0
@@ -252,14 +254,19 @@ module Changes =
                 if seen.Value > 0 then
                     failures <- 0
 
+                let ended =
+                    match ended with
+                    | Ok() when seen.Value = 0 ->
+                        Error(Unreachable(string client.Server, "its stream ended before it began"))
+                    | ended -> ended
+
                 match ended with
-                | Error problem when not (isPassing problem) || failures >= maxFailures -> result <- Some(Error problem)
                 | _ when isEnough () -> result <- Some(Ok(Option.defaultValue "" cursor.Value))
-                | Error _ ->
-                    failures <- failures + 1
-                    do! Task.Delay(pause, cancel)
-                | Ok() when seen.Value = 0 -> do! Task.Delay(pause, cancel)
                 | Ok() -> ()
+                | Error problem when isPassing problem && failures < maxFailures ->
+                    do! Task.Delay(pause failures, cancel)
+                    failures <- failures + 1
+                | Error problem -> result <- Some(Error problem)
 
             return result.Value
         }

@@ -158,6 +158,25 @@ let ``following tells its cursor when it ends, also where it ends badly`` () =
     Assert.That(ran.Error, Does.Contain("Cursor: c1").And.Contain("feed_cursor_too_old"))
 
 [<Test>]
+let ``following that is interrupted has ended as it should, and tells its cursor`` () =
+    use interrupt = new CancellationTokenSource()
+
+    use server =
+        new FakeServer(fun _ body ->
+            match cursorOf body with
+            | "" -> 200, lines [ event 1; mark 1 true ]
+            | _ ->
+                interrupt.Cancel()
+                200, lines [ mark 1 true ])
+
+    let ran =
+        Ctl.runUntil interrupt.Token false [] "" server.Url [ "changes"; "books"; "--follow" ]
+
+    Assert.That(ran.Status, Is.Zero)
+    Assert.That(ran.Out, Does.StartWith "put  k1  2.1")
+    Assert.That(ran.Error, Is.EqualTo "Cursor: c1\n")
+
+[<Test>]
 let ``a line that is none ends following, and is not passed over`` () =
     for line in [ "nonsense"; "[]"; """{"id":"x"}"""; """{"error":{}}""" ] do
         use server = new FakeServer(fun _ _ -> 200, lines [ line ])

@@ -67,8 +67,10 @@ module Ctl =
 
     let noon = DateTimeOffset(2026, 3, 2, 12, 0, 0, TimeSpan.Zero)
 
-    /// Runs a command as the program would, in this process, with files and input from memory.
-    let runOn
+    /// Runs a command as the program would, in this process, with files and input from memory, until it ends or is
+    /// interrupted.
+    let runUntil
+        (interrupt: CancellationToken)
         (isTerminal: bool)
         (files: (string * string) list)
         (input: string)
@@ -105,7 +107,7 @@ module Ctl =
             PollInterval = TimeSpan.FromMilliseconds 1.0
         }
 
-        let status = (App.run world command CancellationToken.None).GetAwaiter().GetResult()
+        let status = (App.run world command interrupt).GetAwaiter().GetResult()
 
         {
             Status = status
@@ -113,6 +115,9 @@ module Ctl =
             Error = error.ToString()
             Files = [ for file in files -> file.Key, file.Value ]
         }
+
+    let runOn isTerminal files =
+        runUntil CancellationToken.None isTerminal files
 
     let runWith = runOn false
 
