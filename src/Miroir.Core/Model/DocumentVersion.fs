@@ -13,6 +13,13 @@ type DocumentVersion = {
 } with
 
     static member Zero = { Term = 0L; Clock = 0L }
+
+    /// Above every version that is given.
+    static member Highest = {
+        Term = System.Int64.MaxValue
+        Clock = System.Int64.MaxValue
+    }
+
     member this.IsZero = this.Term = 0L && this.Clock = 0L
     override this.ToString() = $"{this.Term}.{this.Clock}"
 

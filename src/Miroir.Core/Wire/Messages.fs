@@ -183,6 +183,8 @@ type ReconcileMode =
     /// A replica that lost its data, or must not trust it, is made anew and filled: a copy of the first source, then the
     /// merge of all. It serves once it dominates that merge.
     | Rebuild = 2
+    /// Only the tail of the change log: for a target that needed no delta pass.
+    | ChangeLog = 3
 
 /// A member that a target reads from.
 type SourceReplica = {

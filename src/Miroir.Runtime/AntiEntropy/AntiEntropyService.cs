@@ -14,6 +14,7 @@ public sealed class AntiEntropyService : IAntiEntropy
 
     private readonly EntropyWorld _world;
     private readonly ShardMending _mending;
+    private readonly ShardCertification _certification;
     private readonly Migrations _migrations;
     private readonly PassLog _passes;
     private readonly EntropyOptions _options;
@@ -40,7 +41,8 @@ public sealed class AntiEntropyService : IAntiEntropy
         _options = world.Options;
         _migrations = migrations;
         _log = log;
-        _mending = new ShardMending(world, migrations, renewTerm, log);
+        _mending = new ShardMending(world, renewTerm, log);
+        _certification = new ShardCertification(world, migrations, log);
         _passes = new PassLog(world.Catalog, world.Options, log);
     }
 
@@ -214,7 +216,7 @@ public sealed class AntiEntropyService : IAntiEntropy
                 return null;
             while (_runs.Count >= KeptRuns && _runs.FindIndex(known => known.IsOver) is >= 0 and var oldest)
                 _runs.RemoveAt(oldest);
-            run = new PassRun(_world, _mending, _nextId++, index, kind, shards, plan);
+            run = new PassRun(_world, _mending, _certification, _nextId++, index, kind, shards, plan);
             _runs.Add(run);
         }
 

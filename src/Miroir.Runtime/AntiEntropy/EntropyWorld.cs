@@ -35,6 +35,9 @@ internal sealed class EntropyWorld(
     public string AddressOf(string name) =>
         Table.TryNode(name) is { IsValueSome: true, Value: var node } ? node.Address : "";
 
+    public SourceReplica SourceOf(Replica replica, Guid incarnation) =>
+        new(replica.Node, AddressOf(replica.Node), replica.Store, incarnation);
+
     public IRouterPeer? Router(string name) =>
         Table.TryRouter(name) is { IsValueSome: true, Value: var router }
             ? routers.Get(router.Name, router.Address)
@@ -65,6 +68,41 @@ internal sealed class EntropyWorld(
         catch (OperationCanceledException) when (!cancel.IsCancellationRequested)
         {
             throw new UnreachableException(peer, $"no answer within {options.CallTimeoutMs} ms");
+        }
+    }
+
+    /// <summary>
+    /// Has a node reconcile a store from others, to the end: the last progress, or null and why not. A node that tells no
+    /// progress for the limit of a call is given up.
+    /// </summary>
+    public async Task<(ReconcileProgress? Done, string Why)> ReconcileAsync(
+        string name,
+        ReconcileCommand command,
+        CancellationToken cancel
+    )
+    {
+        using var limit = new CancellationTokenSource(TimeSpan.FromMilliseconds(options.CallTimeoutMs), time);
+        using var both = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancel);
+        try
+        {
+            await foreach (var reply in Node(name).Reconcile(command, both.Token).WithCancellation(both.Token))
+            {
+                limit.CancelAfter(TimeSpan.FromMilliseconds(options.CallTimeoutMs));
+                if (reply is not ReconcileReply.Progress { Item: var progress })
+                    return (null, $"{reply}");
+                if (progress.IsComplete)
+                    return (progress, "");
+            }
+
+            return (null, "the node ended its answer early");
+        }
+        catch (UnreachableException e)
+        {
+            return (null, e.Message);
+        }
+        catch (OperationCanceledException) when (!cancel.IsCancellationRequested)
+        {
+            return (null, $"{name} told no progress within {options.CallTimeoutMs} ms");
         }
     }
 }

@@ -7,6 +7,7 @@ namespace Miroir.Runtime.AntiEntropy;
 internal sealed class PassRun(
     EntropyWorld world,
     ShardMending mending,
+    ShardCertification certification,
     long id,
     string index,
     string kind,
@@ -101,7 +102,7 @@ internal sealed class PassRun(
     {
         var report = new ShardReport(shard, world.Options.MaxNamed);
         var meter = new PassMeter(_meter);
-        await new ShardPass(world, mending, kind, plan, report, meter, cancel).RunAsync();
+        await new ShardPass(world, mending, certification, kind, plan, report, meter, cancel).RunAsync();
         if (report.IsCertified)
             await certified(report);
         lock (_lock)

@@ -1,18 +1,13 @@
 using Miroir.Core;
-using Miroir.Core.Cutover;
 using Miroir.Ports;
-using Miroir.Runtime.Coordination;
-using TaskStatus = Miroir.Core.Cutover.TaskStatus;
 
 namespace Miroir.Runtime.AntiEntropy;
 
 /// <summary>
-/// What a pass does to a shard beside repairing documents: fill a lost replica, begin a new term, purge tombstones, and
-/// hand a waiting migration its certificate.
+/// What a pass does to a shard beside repairing documents: fill a lost replica, begin a new term, purge tombstones.
 /// </summary>
 internal sealed class ShardMending(
     EntropyWorld world,
-    Migrations migrations,
     Func<ShardId, CancellationToken, Task<Route?>> renewTerm,
     Action<string> log
 )
@@ -88,60 +83,6 @@ internal sealed class ShardMending(
         return purged.Max();
     }
 
-    /// <summary>Hands the certificate to the migration that waits for it in Switched, if one does.</summary>
-    public async Task CertifyAsync(
-        Route route,
-        TargetShard target,
-        ReplicaGroup group,
-        Comparison comparison,
-        ShardReport report,
-        CancellationToken cancel
-    )
-    {
-        var runner = migrations.Of(route.Shard);
-        var move = runner?.State.Moves.FirstOrDefault(m => m.Source.Equals(route.Shard));
-        if (runner is null || move is not { Step.IsHolding: true })
-            return;
-        var at = Array.FindIndex(move.Targets, t => t.Shard.Equals(target.Shard));
-        if (at < 0 || move.Certificates.Any(c => c.Target.Equals(target.Shard)))
-            return;
-        var certificate = new Certificate(
-            target.Shard,
-            move.JointEpoch,
-            Known(move.Takers[at], group),
-            Known([.. move.Owners.Where(IsConfirmed)], group),
-            comparison.Equal.Entries + comparison.Compared,
-            report.Repaired,
-            comparison.Equal.Sum,
-            comparison.Watermark
-        );
-        if (await runner.OrderAsync(Order.NewCertify(route.Shard, certificate), cancel) is { } rejection)
-            report.Blame($"the migration did not take the certificate of {target.Shard}: {rejection.Message}");
-        else
-            log($"anti-entropy certified {target.Shard} for migration {runner.Id}");
-    }
-
-    private static bool IsConfirmed(Member owner) => owner.Is(TaskKind.Fencing, TaskStatus.Done);
-
-    private static Tuple<Replica, Guid>[] Known(Member[] members, ReplicaGroup group) =>
-        [
-            .. members
-                .Select(member => (member, at: IndexOf(group, member.Replica)))
-                .Where(m => m.at >= 0 && group.Incarnations[m.at] == m.member.Incarnation)
-                .Select(m => Tuple.Create(m.member.Replica, m.member.Incarnation)),
-        ];
-
-    private static int IndexOf(ReplicaGroup group, Replica replica)
-    {
-        for (var i = 0; i < group.Members.Count; i++)
-        {
-            if (group.Members[i].Replica.Equals(replica))
-                return i;
-        }
-
-        return -1;
-    }
-
     private async Task<(bool IsLost, Guid Incarnation)> ProbeAsync(
         Route route,
         Replica replica,
@@ -178,12 +119,7 @@ internal sealed class ShardMending(
             .. Enumerable
                 .Range(0, owners.Length)
                 .Where(i => health[i].Incarnation != Guid.Empty)
-                .Select(i => new SourceReplica(
-                    owners[i].Node,
-                    world.AddressOf(owners[i].Node),
-                    owners[i].Store,
-                    health[i].Incarnation
-                )),
+                .Select(i => world.SourceOf(owners[i], health[i].Incarnation)),
         ];
         if (sources.Length < Quorum.barrier(owners.Length))
         {
@@ -205,29 +141,15 @@ internal sealed class ShardMending(
             0,
             1
         );
-        try
+        var (done, why) = await world.ReconcileAsync(owners[lost].Node, command, cancel);
+        if (done is null)
         {
-            await foreach (
-                var reply in world.Node(owners[lost].Node).Reconcile(command, cancel).WithCancellation(cancel)
-            )
-            {
-                if (reply is ReconcileReply.Progress { Item: var progress })
-                {
-                    if (!progress.IsComplete)
-                        continue;
-                    log($"{owners[lost]} serves again, with {progress.Copied} documents put");
-                    report.Repaired += progress.Copied;
-                    return;
-                }
+            report.Blame($"{owners[lost]} could not be filled: {why}");
+            return;
+        }
 
-                report.Blame($"{owners[lost]} could not be filled: {reply}");
-                return;
-            }
-        }
-        catch (UnreachableException e)
-        {
-            report.Blame($"{owners[lost]} could not be filled: {e.Message}");
-        }
+        log($"{owners[lost]} serves again, with {done.Copied} documents put");
+        report.Repaired += done.Copied;
     }
 
     /// <summary>-1: it did not say.</summary>

@@ -8,6 +8,7 @@ namespace Miroir.Runtime.AntiEntropy;
 internal sealed class ShardPass(
     EntropyWorld world,
     ShardMending mending,
+    ShardCertification certification,
     string kind,
     IReadOnlyList<DivergenceView> plan,
     ShardReport report,
@@ -124,7 +125,7 @@ internal sealed class ShardPass(
         for (var i = 0; i < present.Length; i++)
             _incarnations[present[i]] = group.Incarnations[i];
         if (part.Target is { } certified && report.Unrepaired == 0 && plan.Count == 0)
-            await mending.CertifyAsync(route, certified, group, comparison, report, cancel);
+            await certification.CertifyAsync(route, certified, group, comparison, report, cancel);
         return present.Length == replicas.Length;
     }
 

@@ -21,6 +21,9 @@ internal sealed class ReconcileSources(
 
     public bool IsLocal(int source) => NameOf(source) == self;
 
+    /// <summary>Whether the source is the very store that is filled.</summary>
+    public bool IsItself(int source) => IsLocal(source) && command.Sources[source].Store.Equals(command.Store);
+
     /// <summary>
     /// Each source serves in the incarnation that it must have, and admits nothing older than this command's epoch.
     /// Where none was given, the one found first is the one it must keep.
@@ -73,6 +76,47 @@ internal sealed class ReconcileSources(
         var store = command.Sources[source].Store;
         var reads = keys.Select(key => new ReadCommand(command.Stamp, store, key)).ToArray();
         return patience.Ask(NameOf(source), limit => nodes[source].Read(reads, limit), cancel);
+    }
+
+    /// <summary>A page of a source's change log behind a position; never empty, unless it is the last.</summary>
+    public async Task<ChangesPage> Changes(int source, DocumentVersion after, int maxChanges)
+    {
+        var store = command.Sources[source].Store;
+        var asked = new ChangesCommand(command.Stamp, store, command.Range, after, DocumentVersion.Highest, maxChanges);
+        for (var attempt = 1; ; attempt++)
+        {
+            string why;
+            try
+            {
+                switch (await patience.Ask(NameOf(source), limit => nodes[source].Changes(asked, limit), cancel))
+                {
+                    case ChangesReply.Changes { Item: { IsLast: false, Changes.Length: 0 } }:
+                        throw Failed(source, "sent an empty page of changes and says that more are behind it");
+                    case ChangesReply.Changes { Item: var page }:
+                        return page;
+                    case ChangesReply.ChangesStaleEpoch stale:
+                        throw ReconcileEndedException.Stale(stale.Epoch);
+                    case ChangesReply.ChangesRefused { Item: var refusal } when refusal.MayPass():
+                        why = refusal.Message;
+                        break;
+                    case ChangesReply.ChangesRefused { Item: var refusal }:
+                        throw Failed(source, $"gives no changes: {refusal.Message}");
+                    default:
+                        throw Failed(source, "does not serve");
+                }
+            }
+            catch (UnreachableException e)
+            {
+                why = e.Message;
+            }
+
+            if (attempt >= patience.Attempts)
+            {
+                throw Failed(source, $"gives no changes: {why}");
+            }
+
+            await patience.Pause(attempt, cancel);
+        }
     }
 
     public ReconcileEndedException Failed(int source, string why) =>

@@ -95,6 +95,37 @@ internal sealed class ReconcileTarget(
         }
     }
 
+    /// <summary>Returns when the store's change log has these changes (above its floor, which is this one at least), durably.</summary>
+    public async Task Log(Change[] changes, DocumentVersion floor)
+    {
+        var logged = new LogChangesCommand(command.Stamp, command.Store, changes, floor);
+        for (var attempt = 1; ; attempt++)
+        {
+            Refusal refusal;
+            try
+            {
+                switch (await store.LogChanges(logged, cancel))
+                {
+                    case LogChangesReply.LogStaleEpoch stale:
+                        throw ReconcileEndedException.Stale(stale.Epoch);
+                    case LogChangesReply.LogRefused refused:
+                        refusal = refused.Item;
+                        break;
+                    case { IsLogged: true }:
+                        return;
+                    default:
+                        throw ReconcileEndedException.NotServing();
+                }
+            }
+            catch (UnreachableException e)
+            {
+                refusal = new Refusal(RefusalCode.Failed, e.Message);
+            }
+
+            await Again(attempt, refusal);
+        }
+    }
+
     /// <summary>
     /// Returns when the store holds each of these versions or a greater one, durably. May be called again before the
     /// last call has returned.

@@ -116,13 +116,18 @@ internal sealed class Reconciler(
         }
 
         var isMerged = command.Mode != ReconcileMode.Rebuild || !Mutants.rebuiltFromOneAlone();
-        if (command.Mode != ReconcileMode.Copy && isMerged)
+        if (isMerged && command.Mode is (ReconcileMode.Delta or ReconcileMode.Rebuild))
         {
             await new DeltaPass(sources, target, tally, options, patience, log, cancel).Run();
         }
-        else if (!IsItself(command))
+        else if (command.Mode == ReconcileMode.Copy && !sources.IsItself(0))
         {
             await CopyPass.Run(command, sources, target, tally, options);
+        }
+
+        if (command.Mode != ReconcileMode.Copy)
+        {
+            await ChangeCarry.Run(sources, target);
         }
 
         // What was read and what was put count only if both ends are still what they were.
@@ -172,9 +177,6 @@ internal sealed class Reconciler(
         tally.IsBeforeMerge = false;
     }
 
-    /// <summary>A store copied from itself is filled already.</summary>
-    private bool IsItself(ReconcileCommand command) => IsItself(command, command.Sources[0]);
-
     private bool IsItself(ReconcileCommand command, SourceReplica source) =>
         source.Node == options.Name && source.Store.Equals(command.Store);
 
@@ -186,8 +188,8 @@ internal sealed class Reconciler(
                 $"a copy reads from one source, and {command.Sources.Length} are given",
             { DocumentsPerSecond: < 0 } =>
                 $"documents per second are 0 (unlimited) or more, not {command.DocumentsPerSecond}",
-            { Mode: not (ReconcileMode.Copy or ReconcileMode.Delta or ReconcileMode.Rebuild) } =>
-                $"mode {command.Mode} is not known: Copy, Delta and Rebuild are",
+            { Mode: < ReconcileMode.Copy or > ReconcileMode.ChangeLog } =>
+                $"mode {command.Mode} is not known: Copy, Delta, Rebuild and ChangeLog are",
             { Mode: ReconcileMode.Rebuild } when Array.Exists(command.Sources, source => IsItself(command, source)) =>
                 "a store is rebuilt from others, not from itself",
             _ => null,

@@ -71,6 +71,7 @@ internal static class ReconcileFrames
             0 => ReconcileMode.Copy,
             1 => ReconcileMode.Delta,
             2 => ReconcileMode.Rebuild,
+            3 => ReconcileMode.ChangeLog,
             var other => throw Union.NoCase(other),
         };
         return new ReconcileCommand(

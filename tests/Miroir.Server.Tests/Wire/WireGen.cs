@@ -229,7 +229,7 @@ internal static partial class WireGen
         from store in Shard
         from range in Range
         from sources in Source.ArrayOf()
-        from mode in Gen.Elements(ReconcileMode.Copy, ReconcileMode.Delta, ReconcileMode.Rebuild)
+        from mode in Gen.Elements(Enum.GetValues<ReconcileMode>())
         from after in OptionalKey
         from rate in SmallNatural
         from migration in Natural

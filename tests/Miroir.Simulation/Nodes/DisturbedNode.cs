@@ -12,6 +12,9 @@ internal sealed class DisturbedNode(INode inner) : INode
 
     public Action BeforeRead { get; init; } = () => { };
 
+    /// <summary>Answers a page of changes in the node's place; null: the node answers.</summary>
+    public Func<ChangesCommand, ChangesReply?> OnChanges { get; init; } = _ => null;
+
     public Func<Task> BeforeMake { get; init; } = () => Task.CompletedTask;
 
     public int Pages { get; private set; }
@@ -63,7 +66,7 @@ internal sealed class DisturbedNode(INode inner) : INode
     public Task<ChangesReply> Changes(ChangesCommand command, CancellationToken cancel)
     {
         BeforeRead();
-        return inner.Changes(command, cancel);
+        return OnChanges(command) is { } answer ? Task.FromResult(answer) : inner.Changes(command, cancel);
     }
 
     public Task<LogChangesReply> LogChanges(LogChangesCommand command, CancellationToken cancel) =>
