@@ -27,10 +27,7 @@ public sealed class ChangeCarryTests
     public void TheTargetsLogHasWhatAnySourcesHas() =>
         Check.One(
             FsCheck.Config.QuickThrowOnFailure.WithMaxTest(80),
-            Prop.ForAll(
-                Worlds,
-                world => CarriesAll(world.Sources, world.Mode, world.Fault).GetAwaiter().GetResult()
-            )
+            Prop.ForAll(Worlds, world => CarriesAll(world.Sources, world.Mode, world.Fault).GetAwaiter().GetResult())
         );
 
     [Test]
@@ -61,7 +58,12 @@ public sealed class ChangeCarryTests
     public async Task TheHighestFloorIsCarriedToo()
     {
         var group = new NodeGroup(2);
-        await NodeGroup.Put(group.Stores[0], NodeGroup.SourceShard, NodeGroup.DocumentOf(1, 1), NodeGroup.DocumentOf(2, 25));
+        await NodeGroup.Put(
+            group.Stores[0],
+            NodeGroup.SourceShard,
+            NodeGroup.DocumentOf(1, 1),
+            NodeGroup.DocumentOf(2, 25)
+        );
         var floor = new DocumentVersion(2, 3);
         var raise = new LogChangesCommand(new RouteStamp(NodeGroup.SourceShard, 1), NodeGroup.SourceShard, [], floor);
         Assert.That((await group.Stores[1].LogChanges(raise, CancellationToken.None)).IsLogged);
