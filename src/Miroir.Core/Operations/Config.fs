@@ -171,7 +171,7 @@ module Config =
         Toml.print [
             if not config.Nodes.IsEmpty then
                 entry "nodes" (TomlArray(config.Nodes |> List.map (fun node -> item (nodeValue node.Node))))
-            for name in [ "listen"; "defaults"; "migration"; "anti_entropy"; "backup" ] do
+            for name in [ "listen"; "defaults"; "migration"; "anti_entropy"; "change_feed"; "backup" ] do
                 entry name (TomlTable(section name))
             entry
                 "windows"

@@ -15,11 +15,13 @@ internal static class ProcessCommands
         var common = Common.Read(arguments);
         var listen = arguments.Listen(Configured.Bind(config.Listen.Node.Value), common.Insecure);
         arguments.End();
+        var store = SqliteNodeStore.Open(data, Configured.Store(config));
         var host = new NodeHost(
             new NodeHostOptions
             {
                 Name = name,
-                Store = SqliteNodeStore.Open(data, Configured.Store(config)),
+                Store = store,
+                Metrics = store.Metrics,
                 Listen = listen,
                 Insecure = common.Insecure,
                 Log = ProcessLife.Log,

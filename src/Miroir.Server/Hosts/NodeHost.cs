@@ -1,6 +1,9 @@
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Miroir.Ports;
 using Miroir.Runtime.Nodes;
+using Miroir.Server.Api;
 using Miroir.Server.Node;
 
 namespace Miroir.Server.Hosts;
@@ -12,6 +15,9 @@ public sealed record NodeHostOptions
 
     /// <summary>Its disk; the host's own from now on, disposed of when it stops.</summary>
     public required INodeStore Store { get; init; }
+
+    /// <summary>The scope of the meters that <c>GET /metrics</c> shows; null: none.</summary>
+    public object? Metrics { get; init; }
 
     public BindAddress Listen { get; init; } = BindAddress.AnyLoopbackPort;
 
@@ -54,7 +60,26 @@ public sealed class NodeHost(NodeHostOptions options) : IAsyncDisposable
         );
         server = new HttpServer(options.Listen);
         var served = options.Decorate?.Invoke(node) ?? node;
-        await server.StartAsync(HttpProtocols.Http2, app => NodeEndpoints.Map(app, served), cancel);
+        var metrics = options.Metrics is { } scope ? new PrometheusText(scope) : null;
+        await server.StartAsync(
+            HttpProtocols.Http2,
+            app =>
+            {
+                NodeEndpoints.Map(app, served);
+                if (metrics is not null)
+                    app.MapGet(
+                        "/metrics",
+                        (RequestDelegate)(
+                            http =>
+                            {
+                                http.Response.ContentType = PrometheusText.ContentType;
+                                return http.Response.WriteAsync(metrics.ToString(), http.RequestAborted);
+                            }
+                        )
+                    );
+            },
+            cancel
+        );
         return server.Address;
     }
 
