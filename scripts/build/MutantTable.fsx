@@ -92,6 +92,18 @@ let mutants: Mutant list = [
     "base-rule-left-out"
     |> host "AnUpdateRestsOnWhatWasIssuedWhateverBecameOfIt" "But was"
 
+    // The change feed.
+    "bound-ignores-undecided"
+    |> host "AnOpenWriteHoldsTheFeedBackUntilItIsDecided" "what is behind an open write waits for it"
+    "no-fresh-position"
+    |> host "AVersionOfAnEndedTermThatAReadPutsBackIsPlacedWhereNoReaderHasPassed" "Expected is <System.Guid[2]>"
+    "no-fresh-position"
+    |> host "AnInspectedWriteThatIsFoundIsPlacedWhereNoReaderHasPassed" "Expected is <System.Guid[2]>"
+    "log-only-at-applied"
+    |> host "WhatACopyBroughtFirstIsLoggedWithTheWriteItself" "Expected is <System.Guid[1]>"
+    "feed-fences-left-out"
+    |> host "AWriteUnderARouteThatEndedCannotLandBehindTheReader" "Expected: some item equal to"
+
     // The coordinator.
     "leader-term-not-checked"
     |> host "ADeposedLeaderWritesNothing" "Expected: Deposed"

@@ -112,6 +112,9 @@ module Mutants =
     /// A version of an ended term is made certain where readers of the feed have passed it.
     let inline noFreshPosition () = isOn "no-fresh-position"
 
+    /// A put that a store held already, from a copy, is not in its change log.
+    let inline logOnlyAtApplied () = isOn "log-only-at-applied"
+
     /// A reader of the feed leaves the routes that ended in a shard's own unfenced.
     let inline feedFencesLeftOut () = isOn "feed-fences-left-out"
 

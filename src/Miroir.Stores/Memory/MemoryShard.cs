@@ -155,7 +155,7 @@ internal sealed class MemoryShard(
     public PutReply Put(Document document, ChangeRetention retention)
     {
         var reply = Store(document);
-        if (document.Entry.Origin != Origin.Migration)
+        if (document.Entry.Origin != Origin.Migration && !(reply is PutReply.Superseded && Mutants.logOnlyAtApplied()))
         {
             Log.Add(Change.Of(document.Entry));
         }

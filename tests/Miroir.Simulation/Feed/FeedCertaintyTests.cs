@@ -244,6 +244,32 @@ public sealed class FeedCertaintyTests
     }
 
     [Test]
+    public async Task WhatACopyBroughtFirstIsLoggedWithTheWriteItself()
+    {
+        var (world, router) = await OwnedAsync();
+        await using var _ = world;
+        await world.MakeStagingAsync(new RouteStamp(Old, 1), New, Targets);
+        await world.PublishAsync(Route(Old, 2, Stage.Joint, Owners, By(router, "r1"), Targets));
+        var gate = Hold(world, "a", Targets);
+        var open = WriteAsync(router, Write("a", 1));
+        await HeldByAsync(world, "n1", "a");
+        var copied = (await world.HeldAsync("n1", Old, "a"))!.WithOrigin(Origin.Migration);
+        foreach (var node in Targets)
+        {
+            var copy = new PutCommand(new RouteStamp(Old, 2), New, copied);
+            await world[node].Store.Put([copy], CancellationToken.None);
+        }
+        gate.SetResult(null);
+        Assert.That(await open, Is.InstanceOf<WriteOutcome.Written>());
+        await world.PublishAsync(
+            Route(Old, 3, Stage.Retired, Owners, By(router, "r1", 2), Targets),
+            Route(New, 1, Stage.Owned, Targets, By(router, "r1", 3), fences: [new RouteStamp(Old, 3)])
+        );
+        var reader = await new FeedReader(router).ToTheEndAsync();
+        Assert.That(reader.Operations, Is.EqualTo(new[] { Operation(1) }));
+    }
+
+    [Test]
     public async Task ACursorGoesOnOverACutAndAReturn()
     {
         var (world, router) = await OwnedAsync();

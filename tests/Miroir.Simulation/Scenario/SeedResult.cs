@@ -6,7 +6,7 @@ public sealed record SeedResult(long Seed)
     /// <summary>What was wrong, for a person; empty where nothing was.</summary>
     public required IReadOnlyList<string> Violations { get; init; }
 
-    /// <summary>By class: lost, stale, resurrected, duplicated, orphaned, undecided; and wedged, leftover, escaped, failed, vacuous.</summary>
+    /// <summary>By class: lost, stale, resurrected, duplicated, orphaned, undecided, unfed, misfed; and wedged, leftover, escaped, failed, vacuous.</summary>
     public required IReadOnlyDictionary<string, long> Wrong { get; init; }
 
     public required IReadOnlyDictionary<string, long> Faults { get; init; }
@@ -16,6 +16,12 @@ public sealed record SeedResult(long Seed)
     public required long Aborted { get; init; }
     public required long FellBack { get; init; }
     public required long DeltaCopied { get; init; }
+
+    /// <summary>Events that consumers of change feeds were given.</summary>
+    public required long FeedEvents { get; init; }
+
+    /// <summary>Of these, those that they had been given before.</summary>
+    public required long FeedDuplicates { get; init; }
 
     /// <summary>Of all migrations, in the order in which they were first passed.</summary>
     public required IReadOnlyList<string> Phases { get; init; }

@@ -39,7 +39,7 @@ public static class SeedRun
         string[] uids = kernel.Chance(0.3) ? ["docs", "more"] : ["docs"];
         foreach (var uid in uids)
         {
-            await world.CreateIndexAsync(uid, kernel.Between(1, 5), kernel.Pick([1, 2, 2, 3, 3]));
+            world.Follow(await world.CreateIndexAsync(uid, kernel.Between(1, 5), kernel.Pick([1, 2, 2, 3, 3])));
         }
 
         var habits = ClientHabits.Draw(kernel);

@@ -142,6 +142,7 @@ public sealed class SimClient(
     /// <summary>A deletion of each document that there may be: deleting what is not there changes nothing.</summary>
     public async Task DeleteAllAsync()
     {
+        index.Feed.HasSweeps = true;
         var deletes = AllKeys().Select(key => _history.Invoke(number, Operation.Delete(key))).ToArray();
         var reply = await AskAll("delete all", (documents, cancel) => documents.DeleteAll(index.Uid, cancel));
         foreach (var delete in deletes)
@@ -184,6 +185,10 @@ public sealed class SimClient(
         var entries = Array.ConvertAll(operations, operation => _history.Invoke(number, operation));
         var commands = Array.ConvertAll(operations, Command);
         index.Written += operations.Length;
+        foreach (var command in commands)
+        {
+            index.Feed.Ask(command);
+        }
         using var limit = Patience();
         WriteOutcome[] outcomes = [];
         var unanswered = Reply.Unknown();
@@ -205,6 +210,10 @@ public sealed class SimClient(
         }
         for (var i = 0; i < entries.Length; i++)
         {
+            if (i < outcomes.Length && outcomes[i] is WriteOutcome.Written written)
+            {
+                index.Feed.Acknowledge(commands[i], written.Version);
+            }
             Complete(entries[i], i < outcomes.Length ? ReplyOf(operations[i], outcomes[i]) : unanswered);
         }
     }

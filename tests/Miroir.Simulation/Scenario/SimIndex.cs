@@ -11,4 +11,9 @@ public sealed record SimIndex(string Uid, int Shards, int Replication)
     public long Written { get; set; }
 
     public ListChecks Lists { get; } = new();
+
+    public FeedChecks Feed { get; } = new();
+
+    /// <summary>Whether a consumer follows its change feed.</summary>
+    public bool IsFollowed { get; set; }
 }

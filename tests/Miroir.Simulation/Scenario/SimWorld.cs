@@ -19,6 +19,7 @@ public sealed class SimWorld
     private readonly SimProcess _process;
     private readonly List<SimIndex> _indexes = [];
     private int _clients;
+    private bool _isFeedOver;
 
     private SimWorld(long seed, long salt, bool keepsStory, Func<SimKernel, WorldSettings> draw)
     {
@@ -116,6 +117,15 @@ public sealed class SimWorld
     /// <summary>Clients that go on until told to stop.</summary>
     public void Spawn(SimClient client, Func<bool> isOver) => _process.Spawn(() => client.RunAsync(isOver));
 
+    /// <summary>A consumer of the index's change feed, until all of it has been judged.</summary>
+    public void Follow(SimIndex index)
+    {
+        var process = new SimProcess(Kernel, $"consumer of {index.Uid}", TimeSpan.Zero);
+        var consumer = new FeedConsumer(Network, process, index, () => Cluster.Routers, Findings);
+        process.Spawn(() => consumer.RunAsync(() => _isFeedOver));
+        index.IsFollowed = true;
+    }
+
     /// <summary>Something that goes on beside the rest; what it throws fails the run.</summary>
     public void Spawn(Func<Task> work) => _process.Spawn(work);
 
@@ -138,6 +148,13 @@ public sealed class SimWorld
         if (!await UntilAsync(() => Final.Misplaced(Cluster).Count == 0))
         {
             Findings.Add("leftover", string.Join("; ", Final.Misplaced(Cluster)));
+        }
+        var followed = _indexes.Where(index => index.IsFollowed).ToArray();
+        await UntilAsync(() => followed.All(index => index.Feed.Awaited == 0));
+        _isFeedOver = true;
+        foreach (var index in followed)
+        {
+            index.Feed.Judge(Findings);
         }
         foreach (var index in _indexes)
         {
@@ -224,6 +241,8 @@ public sealed class SimWorld
             Aborted = views.Count(v => v.Status == "Aborted"),
             FellBack = views.Sum(v => v.Shards.Count(s => s.Attempt > 1)),
             DeltaCopied = views.Sum(v => v.DeltaCopied),
+            FeedEvents = _indexes.Sum(index => index.Feed.Events),
+            FeedDuplicates = _indexes.Sum(index => index.Feed.Duplicates),
             Phases = [.. views.SelectMany(v => v.Timeline.Select(step => step.Phase)).Distinct(StringComparer.Ordinal)],
             VirtualTime = TimeSpan.FromTicks(Kernel.Now),
             Steps = Kernel.Steps,

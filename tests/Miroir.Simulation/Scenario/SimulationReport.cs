@@ -17,6 +17,8 @@ public sealed record SimulationReport
     public double VirtualMinutes { get; init; }
     public MigrationCounts Migrations { get; init; } = new(0, 0, 0, 0);
 
+    public FeedCounts Feed { get; init; } = new(0, 0);
+
     /// <summary>Faults that happened, by name.</summary>
     public IReadOnlyDictionary<string, long> Faults { get; init; } = new Dictionary<string, long>();
 
@@ -61,6 +63,10 @@ public sealed record SimulationReport
         }
     }
 }
+
+/// <param name="Events">That consumers of change feeds were given.</param>
+/// <param name="Duplicates">Of these, those that they had been given before.</param>
+public sealed record FeedCounts(long Events, long Duplicates);
 
 /// <param name="FellBack">Shards.</param>
 /// <param name="DeltaCopied">Documents, by delta passes.</param>

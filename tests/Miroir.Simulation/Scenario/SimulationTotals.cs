@@ -13,6 +13,8 @@ public sealed class SimulationTotals
         "duplicated",
         "orphaned",
         "undecided",
+        "unfed",
+        "misfed",
         "leftover",
         "wedged",
         "escaped",
@@ -28,6 +30,8 @@ public sealed class SimulationTotals
     private long _aborted;
     private long _fellBack;
     private long _deltaCopied;
+    private long _feedEvents;
+    private long _feedDuplicates;
     private TimeSpan _virtualTime;
 
     public SortedSet<long> WrongSeeds { get; } = [];
@@ -40,6 +44,7 @@ public sealed class SimulationTotals
             Acknowledged = _acknowledged,
             VirtualMinutes = Math.Round(_virtualTime.TotalMinutes, 1),
             Migrations = new MigrationCounts(_complete, _aborted, _fellBack, _deltaCopied),
+            Feed = new FeedCounts(_feedEvents, _feedDuplicates),
             Faults = _faults,
             Findings = Classes.ToDictionary(c => c, c => _wrong.GetValueOrDefault(c), StringComparer.Ordinal),
             WrongSeeds = [.. WrongSeeds],
@@ -57,6 +62,8 @@ public sealed class SimulationTotals
         _aborted += result.Aborted;
         _fellBack += result.FellBack;
         _deltaCopied += result.DeltaCopied;
+        _feedEvents += result.FeedEvents;
+        _feedDuplicates += result.FeedDuplicates;
         _virtualTime += result.VirtualTime;
         foreach (var (fault, count) in result.Faults)
         {
@@ -82,6 +89,7 @@ public sealed class SimulationTotals
             ),
             $"operations checked   {_operations} ({_acknowledged} acknowledged)",
             $"migrations           {_complete} complete, {_aborted} aborted; {_fellBack} shards fell back; {_deltaCopied} documents by delta passes",
+            $"change feeds         {_feedEvents} events delivered, {_feedDuplicates} of them again",
             $"faults               {string.Join(", ", _faults.Select(f => $"{f.Key} {f.Value}"))}",
             $"found                {string.Join(", ", Classes.Select(c => $"{c} {_wrong.GetValueOrDefault(c)}"))}",
         ];
