@@ -14,8 +14,9 @@ public sealed class FeedConsumer(
     Findings findings
 )
 {
-    private const int Limit = 64;
-    private const double RestMs = 400;
+    private const double RestMs = 1_000;
+    private const int WaitMs = 300;
+    private static readonly int[] Limits = [5, 50, 500];
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
     private string? _cursor;
 
@@ -31,9 +32,8 @@ public sealed class FeedConsumer(
 
     private async Task ReadAsync()
     {
-        var among = routers();
-        var router = among[(int)(process.Entropy.NextDouble() * among.Count)];
-        var request = new FeedRequest(index.Uid, _cursor, FeedStart.Oldest, Limit, false, 1_000);
+        var router = Pick(routers());
+        var request = new FeedRequest(index.Uid, _cursor, FeedStart.Oldest, Pick(Limits), false, WaitMs);
         using var limit = new CancellationTokenSource(Patience, process.Time);
         AdminReply<FeedBatch> reply;
         try
@@ -71,4 +71,6 @@ public sealed class FeedConsumer(
             findings.Add("misfed", $"the feed of {index.Uid} answers {reply.Code}: {reply.Message}");
         }
     }
+
+    private T Pick<T>(IReadOnlyList<T> among) => among[(int)(process.Entropy.NextDouble() * among.Count)];
 }
