@@ -95,6 +95,7 @@ let mutants: Mutant list = [
     // The change feed.
     "bound-ignores-undecided"
     |> host "AnOpenWriteHoldsTheFeedBackUntilItIsDecided" "what is behind an open write waits for it"
+    "bound-ignores-undecided" |> seeds 20L
     "no-fresh-position"
     |> host "AVersionOfAnEndedTermThatAReadPutsBackIsPlacedWhereNoReaderHasPassed" "Expected is <System.Guid[2]>"
     "no-fresh-position"
