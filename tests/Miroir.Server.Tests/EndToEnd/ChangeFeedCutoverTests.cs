@@ -1,3 +1,5 @@
+using Miroir.Core.Cutover;
+using Miroir.Runtime.Coordination;
 using NUnit.Framework;
 
 namespace Miroir.Server.Tests.EndToEnd;
@@ -12,10 +14,18 @@ public sealed class ChangeFeedCutoverTests
     [TearDown]
     public async Task Stop() => await cluster.DisposeAsync();
 
-    [Test]
-    public async Task ACursorGoesOnAcrossACutoverAndTheRestartOfTheRouter()
+    [TestCase(8, "cutover")]
+    [TestCase(2, "cutover")]
+    [TestCase(8, "revert")]
+    [TestCase(8, "abort")]
+    public async Task ACursorGoesOnAcrossAMigrationAndTheRestartOfTheRouter(int newShards, string end)
     {
-        cluster = await TestCluster.StartAsync();
+        cluster = await TestCluster.StartAsync(
+            coordinatorOptions: new CoordinatorOptions
+            {
+                MigrationLimits = Limits.Configured(30_000, end == "revert" ? 60_000 : 0, false, true),
+            }
+        );
         await cluster.CreateIndexAsync("docs", 4, 2);
         await using var writers = Writers.Start(cluster, "docs");
         await using var consumer = new FeedConsumer(cluster, "docs");
@@ -23,15 +33,14 @@ public sealed class ChangeFeedCutoverTests
         await writers.MoreAsync(100);
         // One that reads a little now, and the rest when all is over.
         var early = (await cluster.DoAsync("GET", Changes + "?limit=50")).GetProperty("cursor").GetString();
-        await cluster.DoAsync("POST", "/_miroir/reshards", """{"index":"docs","newShards":8,"throttle":0}""");
+        await cluster.DoAsync(
+            "POST",
+            "/_miroir/reshards",
+            $$"""{"index":"docs","newShards":{{newShards}},"throttle":0}"""
+        );
         await cluster.MigrationAsync("docs", view => view.GetProperty("readyForCutover").GetBoolean());
         await writers.MoreAsync(100);
-        await cluster.DoAsync("POST", "/_miroir/reshards/latest/cutover?index=docs");
-        var done = await cluster.MigrationAsync(
-            "docs",
-            view => view.GetProperty("status").GetString() is not ("Running" or "Aborting")
-        );
-        Assert.That(done.GetProperty("status").GetString(), Is.EqualTo("Complete"), done.GetRawText());
+        await EndAsync(end, writers);
         await writers.MoreAsync(100);
         await cluster.StopRouterAsync();
         await cluster.StartRouterAsync();
@@ -53,6 +62,34 @@ public sealed class ChangeFeedCutoverTests
         Assert.That(
             again.Events.Select(e => e.Id).Distinct().Count(id => !written.Contains(id)),
             Is.LessThanOrEqualTo(writers.Unknown)
+        );
+    }
+
+    private async Task EndAsync(string end, Writers writers)
+    {
+        if (end != "abort")
+            await cluster.DoAsync("POST", "/_miroir/reshards/latest/cutover?index=docs");
+        if (end == "revert")
+        {
+            await cluster.MigrationAsync(
+                "docs",
+                view =>
+                    view.GetProperty("shards")
+                        .EnumerateArray()
+                        .All(shard => shard.GetProperty("stage").GetString() == "Switched")
+            );
+            await writers.MoreAsync(100);
+        }
+        if (end != "cutover")
+            await cluster.DoAsync("POST", $"/_miroir/reshards/latest/{end}?index=docs");
+        var done = await cluster.MigrationAsync(
+            "docs",
+            view => view.GetProperty("status").GetString() is not ("Running" or "Aborting")
+        );
+        Assert.That(
+            done.GetProperty("status").GetString(),
+            Is.EqualTo(end == "cutover" ? "Complete" : "Aborted"),
+            done.GetRawText()
         );
     }
 }
