@@ -3,7 +3,6 @@ namespace Miroir.Core
 open System
 open System.Buffers.Binary
 open System.Buffers.Text
-open System.IO
 open System.Text
 
 [<Struct>]
@@ -15,14 +14,14 @@ type FeedPiece = {
 /// Numbers of few bits in few bytes: seven bits a byte, the low ones first.
 module private Varint =
 
-    let write (bytes: MemoryStream) (number: uint64) =
+    let write (bytes: ResizeArray<byte>) (number: uint64) =
         let mutable rest = number
 
         while rest >= 0x80UL do
-            bytes.WriteByte(byte rest ||| 0x80uy)
+            bytes.Add(byte rest ||| 0x80uy)
             rest <- rest >>> 7
 
-        bytes.WriteByte(byte rest)
+        bytes.Add(byte rest)
 
     /// The number at `at`, which moves behind it.
     let read (bytes: byte[]) (at: byref<int>) : uint64 voption =
@@ -173,11 +172,11 @@ type FeedCursor private (index: string, createdAtUnixMs: int64, pieces: FeedPiec
         FeedCursor(index, createdAtUnixMs, joined all)
 
     member _.Format() : string =
-        use bytes = new MemoryStream()
-        bytes.WriteByte format
+        let bytes = ResizeArray<byte>()
+        bytes.Add format
         let name = Encoding.UTF8.GetBytes index
         Varint.write bytes (uint64 name.Length)
-        bytes.Write(name, 0, name.Length)
+        bytes.AddRange name
         Varint.write bytes (uint64 createdAtUnixMs)
         Varint.write bytes (uint64 pieces.Length)
 
@@ -189,7 +188,7 @@ type FeedCursor private (index: string, createdAtUnixMs: int64, pieces: FeedPiec
 
         let sum = Array.zeroCreate<byte> 8
         BinaryPrimitives.WriteUInt64BigEndian(Span<byte> sum, XxHash64.hash seed (ReadOnlySpan(bytes.ToArray())))
-        bytes.Write(sum, 0, sum.Length)
+        bytes.AddRange sum
         Base64Url.EncodeToString(ReadOnlySpan(bytes.ToArray()))
 
     static member Parse(text: string) : Result<FeedCursor, string> =
