@@ -71,8 +71,8 @@ module Clients =
                     let now = Activation.replied activation replica command reply
 
                     let next =
-                        Operations.withWriter
-                            (Operations.withNode w n after)
+                        Edit.withWriter
+                            (Edit.withNode w n after)
                             r
                             s
                             (Some {
@@ -156,7 +156,7 @@ module Clients =
                             $"{name ()} ({op.Phase}) asks {replica} under {stamp}: {what}")
                         (Operations.hearRead
                             setting
-                            (Operations.withNode w n after)
+                            (Edit.withNode w n after)
                             i
                             (ReadInput.Replied(stamp.Epoch, replica, reply)))
 

@@ -34,7 +34,7 @@ module Moves =
 
     let private ofFlight (setting: Setting) (w: World) (i: int) (emit: bool -> (unit -> string) -> World -> unit) =
         let left = w.Left
-        let rest = Operations.withFlightRemoved w i
+        let rest = Edit.withFlightRemoved w i
 
         match w.Flights[i].Cargo with
         | PutRequest(op, run, stamp, replica, document) ->
@@ -43,7 +43,7 @@ module Moves =
             let struct (after, reply) =
                 Nodes.put setting w.Nodes[n] stamp replica.Store document
 
-            let arrived = Operations.withNode rest n after
+            let arrived = Edit.withNode rest n after
 
             let told () =
                 let whose =
@@ -69,7 +69,7 @@ module Moves =
             if op >= 0 && Network.isHeard w.Ops[op] run stamp.Epoch then
                 if left.Delays > 0 then
                     let late =
-                        Operations.addFlights arrived [ Flight(PutAnswer(op, run, stamp.Epoch, replica, reply)) ]
+                        Edit.addFlights arrived [ Flight(PutAnswer(op, run, stamp.Epoch, replica, reply)) ]
 
                     emit true (fun () -> told () + "; the answer is on its way") {
                         late with
@@ -77,7 +77,7 @@ module Moves =
                     }
 
                 if left.Duplicates > 0 then
-                    let twice = Operations.withNode w n after
+                    let twice = Edit.withNode w n after
 
                     emit
                         true
@@ -152,7 +152,7 @@ module Moves =
 
                     if sequence <> 0L && not isTimer && left.Delays > 0 then
                         emit true (fun () -> told () + "; the answer is on its way") {
-                            Operations.addFlights arrived [ Flight(Reply(sequence, answer)) ] with
+                            Edit.addFlights arrived [ Flight(Reply(sequence, answer)) ] with
                                 Left = { left with Delays = left.Delays - 1 }
                         }
 
@@ -309,7 +309,7 @@ module Moves =
 
                         if w.Nodes[n].Slots[s].IsServing && (isStaging || isRedundant) then
                             emit true (fun () -> $"the disk of {replica} is lost") {
-                                Operations.withNode w n (Nodes.lose setting w.Nodes[n] s) with
+                                Edit.withNode w n (Nodes.lose setting w.Nodes[n] s) with
                                     Left = { left with Losses = left.Losses - 1 }
                             }
 

@@ -286,7 +286,7 @@ module Network =
         let at node (ask: NodeState -> struct (NodeState * Answer)) =
             let i = setting.NodeIndex node
             let struct (after, answer) = ask w.Nodes[i]
-            struct (Operations.withNode w i after, ValueSome answer)
+            struct (Edit.withNode w i after, ValueSome answer)
 
         match action with
         | Publish(changes, _) ->
@@ -326,7 +326,7 @@ module Network =
             match read with
             | Error answer -> struct (w, ValueSome answer)
             | Ok(struct (incarnation, documents)) ->
-                struct (Operations.addFlights w [ Flight(Carried(sequence, target, command, incarnation, documents)) ],
+                struct (Edit.addFlights w [ Flight(Carried(sequence, target, command, incarnation, documents)) ],
                         ValueNone)
         | AskWriter _ -> struct (w, ValueSome(WritesOpen { Count = 0; OldestMs = 0L }))
         | Wait _ -> struct (w, ValueSome Elapsed)
@@ -341,4 +341,4 @@ module Network =
         if copied > 0 && command.Mode = ReconcileMode.Delta then
             Seen.mark Sometimes.DeltaPassCopies
 
-        struct (Operations.withNode w i after, answer)
+        struct (Edit.withNode w i after, answer)

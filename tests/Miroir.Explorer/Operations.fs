@@ -7,39 +7,6 @@ open Miroir.Core.Cutover
 [<RequireQualifiedAccess>]
 module Operations =
 
-    let withOp (w: World) (i: int) (op: Op) : World = {
-        w with
-            Ops = Array.updateAt i op w.Ops
-    }
-
-    let withNode (w: World) (i: int) (node: NodeState) : World =
-        if obj.ReferenceEquals(w.Nodes[i], node) then
-            w
-        else
-            {
-                w with
-                    Nodes = Array.updateAt i node w.Nodes
-            }
-
-    let withRouter (w: World) (i: int) (router: RouterState) : World = {
-        w with
-            Routers = Array.updateAt i router w.Routers
-    }
-
-    let withWriter (w: World) (r: int) (s: int) (writer: WriterState option) : World =
-        let router = w.Routers[r]
-        withRouter w r (RouterState(router.Known, Array.updateAt s writer router.Writers))
-
-    let addFlights (w: World) (more: Flight seq) : World = {
-        w with
-            Flights = Array.append w.Flights (Seq.toArray more)
-    }
-
-    let withFlightRemoved (w: World) (i: int) : World = {
-        w with
-            Flights = Array.removeAt i w.Flights
-    }
-
     let private marksOf (document: Document | null) =
         match document with
         | null -> 0
@@ -84,7 +51,7 @@ module Operations =
     let private settled (setting: Setting) (w: World) (i: int) (op: Op) : World =
         match writerOf w op, op.Document with
         | Some writer, (NonNull document) ->
-            withWriter
+            Edit.withWriter
                 w
                 op.Router
                 op.Shard
@@ -97,7 +64,7 @@ module Operations =
     let private remembered (w: World) (op: Op) : World =
         match writerOf w op, op.Document with
         | Some writer, (NonNull document) ->
-            withWriter
+            Edit.withWriter
                 w
                 op.Router
                 op.Shard
@@ -143,7 +110,10 @@ module Operations =
             | _ -> None
 
         let mutable w =
-            withRouter w r (RouterState(Array.updateAt s route router.Known, Array.updateAt s writer router.Writers))
+            Edit.withRouter
+                w
+                r
+                (RouterState(Array.updateAt s route router.Known, Array.updateAt s writer router.Writers))
 
         for i in 0 .. w.Ops.Length - 1 do
             let op = w.Ops[i]
@@ -158,7 +128,7 @@ module Operations =
                     w <- hearPut setting w i input
                 elif op.AsksAtWriter && op.Term >= 0L && (writerOf w op).IsNone then
                     w <-
-                        withOp
+                        Edit.withOp
                             w
                             i
                             (if op.Phase = Phase.Inspecting then
@@ -209,7 +179,7 @@ module Operations =
                     op.Value
                 )
 
-            perform setting (withOp w i op) i effects
+            perform setting (Edit.withOp w i op) i effects
 
     and private perform (setting: Setting) (w: World) (i: int) (effects: WriteEffect list) : World =
         let op = w.Ops[i]
@@ -219,7 +189,7 @@ module Operations =
             match effect, op.Document, op.Route with
             | WriteEffect.Send(epoch, replicas), (NonNull document), Some route ->
                 w <-
-                    addFlights w [
+                    Edit.addFlights w [
                         for replica in replicas ->
                             Flight(
                                 PutRequest(
@@ -252,11 +222,11 @@ module Operations =
             match op.Phase, state.Verdict with
             | (Phase.Putting | Phase.Completing), WriteVerdict.Acknowledged _ ->
                 let w = settled setting w i op
-                withOp w i (ended op Phase.Acknowledged op.Document 0)
+                Edit.withOp w i (ended op Phase.Acknowledged op.Document 0)
             | Phase.Putting, WriteVerdict.Inspect _ when not op.IsSecondTry ->
                 Seen.mark Sometimes.WriterDeposedInMidWrite
 
-                withOp
+                Edit.withOp
                     w
                     i
                     (Op(
@@ -276,18 +246,18 @@ module Operations =
             | Phase.WriterPutBack, WriteVerdict.Acknowledged _ ->
                 Seen.mark Sometimes.PutBack
                 let w = settled setting w i op
-                withOp w i (ended op Phase.Answered null (marksOf op.Document))
+                Edit.withOp w i (ended op Phase.Answered null (marksOf op.Document))
             | Phase.WriterPutBack, _ ->
                 // Read again, while the term goes on.
                 match writerOf w op, w.Routers[op.Router].Known[op.Shard] with
                 | Some _, Some route ->
                     let read = WriterRead.start route.Route setting.Keys[setting.Operations[i].Key].Hash
-                    withOp w i (asking op Phase.WriterRead op.Router op.Shard op.Term route read)
-                | _ -> withOp w i (waiting op)
+                    Edit.withOp w i (asking op Phase.WriterRead op.Router op.Shard op.Term route read)
+                | _ -> Edit.withOp w i (waiting op)
             | _ ->
                 Seen.mark Sometimes.UnknownOutcome
                 let w = remembered w op
-                withOp w i (ended op Phase.Unknown null 0)
+                Edit.withOp w i (ended op Phase.Unknown null 0)
         | _ -> w
 
     /// A document is put under the router's route of the shard.
@@ -316,7 +286,7 @@ module Operations =
                     value
                 )
 
-            perform setting (withOp w i op) i effects
+            perform setting (Edit.withOp w i op) i effects
 
     /// The writer gives a version of what the operation makes of the marks that are there, and puts it.
     let private putNew (setting: Setting) (w: World) (i: int) (found: int) (isSecondTry: bool) : World =
@@ -327,7 +297,7 @@ module Operations =
         | None -> w
         | Some writer ->
             let clock = writer.Clock + 1L
-            let w = withWriter w op.Router op.Shard (Some { writer with Clock = clock })
+            let w = Edit.withWriter w op.Router op.Shard (Some { writer with Clock = clock })
 
             let marks =
                 match script.Kind with
@@ -373,14 +343,14 @@ module Operations =
 
             match script.Kind with
             | Put
-            | Delete -> putNew setting (withOp w i (at Phase.Putting)) i 0 false
+            | Delete -> putNew setting (Edit.withOp w i (at Phase.Putting)) i 0 false
             | Merge ->
-                withOp
+                Edit.withOp
                     w
                     i
                     (asking (at Phase.Basing) Phase.Basing r s writer.Term route (WriterRead.start route.Route hash))
             | Read ->
-                withOp
+                Edit.withOp
                     w
                     i
                     (asking
@@ -405,7 +375,7 @@ module Operations =
             let read =
                 ReadMachine.start route.Route setting.Keys[setting.Operations[i].Key].Hash
 
-            withOp w i (Op(Phase.Reading, r, s, 0L, op.Run, before, Some route, Some read, None, null, false, 0))
+            Edit.withOp w i (Op(Phase.Reading, r, s, 0L, op.Run, before, Some route, Some read, None, null, false, 0))
 
     /// An operation whose term ended is taken up by the writer of the term that serves its key now.
     let inspect (setting: Setting) (w: World) (i: int) (r: int) (s: int) : World =
@@ -414,13 +384,13 @@ module Operations =
         match w.Routers[r].Known[s], w.Routers[r].Writers[s] with
         | Some route, Some writer ->
             let read = WriterRead.start route.Route setting.Keys[setting.Operations[i].Key].Hash
-            withOp w i (asking op Phase.Inspecting r s writer.Term route read)
+            Edit.withOp w i (asking op Phase.Inspecting r s writer.Term route read)
         | _ -> w
 
     /// Nobody can tell any more what became of it.
     let giveUp (w: World) (i: int) : World =
         Seen.mark Sometimes.UnknownOutcome
-        withOp w i (ended w.Ops[i] Phase.Unknown null 0)
+        Edit.withOp w i (ended w.Ops[i] Phase.Unknown null 0)
 
     /// The read in a key's queue has its finding.
     let private found (setting: Setting) (w: World) (i: int) (finding: Finding) : World =
@@ -429,10 +399,10 @@ module Operations =
 
         match op.Phase, writerOf w op, op.Document with
         | Phase.WriterRead, _, _ when finding.IsConfirmed || WorldFaults.writerDoesNotPutBack () ->
-            withOp w i (ended op Phase.Answered null (marksOf finding.Document))
+            Edit.withOp w i (ended op Phase.Answered null (marksOf finding.Document))
         | Phase.WriterRead, _, _ ->
             match finding.Document with
-            | null -> withOp w i (ended op Phase.Answered null 0)
+            | null -> Edit.withOp w i (ended op Phase.Answered null 0)
             | document -> put setting w i Phase.WriterPutBack document PutPurpose.PutBack false 0
         | Phase.Basing, Some writer, _ ->
             putNew setting w i (marksOf (writer.Issued.BaseOf(key, finding)).Document) false
@@ -445,7 +415,7 @@ module Operations =
                 Seen.mark Sometimes.InspectionCompletes
 
                 if found.IsConfirmed then
-                    withOp (settled setting w i op) i (ended op Phase.Acknowledged issued 0)
+                    Edit.withOp (settled setting w i op) i (ended op Phase.Acknowledged issued 0)
                 else
                     put setting w i Phase.Completing issued PutPurpose.PutBack false 0
             | InspectionDecision.RunAgain ->
@@ -477,39 +447,39 @@ module Operations =
         | None -> w
         | Some state when op.Phase = Phase.Reading ->
             let next = ReadMachine.step state input
-            let w = withOp w i (withRead op (Some next))
+            let w = Edit.withOp w i (withRead op (Some next))
 
             match next.Verdict with
             | ReadVerdict.Asking -> w
-            | ReadVerdict.Found finding -> withOp w i (ended op Phase.Answered null (marksOf finding.Document))
+            | ReadVerdict.Found finding -> Edit.withOp w i (ended op Phase.Answered null (marksOf finding.Document))
             | ReadVerdict.PassToWriter _ when WorldFaults.anyRouterPutsBack () ->
                 match op.Route with
                 | Some route ->
                     let read = WriterRead.start route.Route setting.Keys[setting.Operations[i].Key].Hash
-                    withOp w i (asking op Phase.WriterRead op.Router op.Shard -1L route read)
+                    Edit.withOp w i (asking op Phase.WriterRead op.Router op.Shard -1L route read)
                 | None -> w
             | ReadVerdict.PassToWriter _ ->
                 Seen.mark Sometimes.ReadPassedToWriter
-                withOp w i (waiting op)
+                Edit.withOp w i (waiting op)
             | ReadVerdict.StartAgain(_, route) ->
                 Seen.mark Sometimes.ReadStartsAgain
 
                 let again =
                     Op(Phase.ReadAgain, op.Router, 0, 0L, op.Run, op.Before, None, None, None, null, false, 0)
 
-                adopt setting (withOp w i again) op.Router route
+                adopt setting (Edit.withOp w i again) op.Router route
         | Some state ->
             let struct (next, _) = WriterRead.step state input
 
             match next.Verdict with
-            | ReadVerdict.Found finding -> found setting (withOp w i (withRead op (Some next))) i finding
+            | ReadVerdict.Found finding -> found setting (Edit.withOp w i (withRead op (Some next))) i finding
             | ReadVerdict.StartAgain(_, route) ->
                 // Afresh, once the router knows the newer route.
-                adopt setting (withOp w i (withRead op None)) op.Router route
-            | _ -> withOp w i (withRead op (Some next))
+                adopt setting (Edit.withOp w i (withRead op None)) op.Router route
+            | _ -> Edit.withOp w i (withRead op (Some next))
 
     /// The read in a key's queue begins afresh under the newer route.
     let readAfresh (setting: Setting) (w: World) (i: int) (route: RouteRef) : World =
         let op = w.Ops[i]
         let read = WriterRead.start route.Route setting.Keys[setting.Operations[i].Key].Hash
-        withOp w i (asking op op.Phase op.Router op.Shard op.Term route read)
+        Edit.withOp w i (asking op op.Phase op.Router op.Shard op.Term route read)

@@ -83,7 +83,7 @@ module Reduction =
                 Knowledge.isBystander setting w r
                 && not (areSame w.Routers[r].Known w.Published)
             then
-                w <- Operations.withRouter w r (RouterState(w.Published, w.Routers[r].Writers))
+                w <- Edit.withRouter w r (RouterState(w.Published, w.Routers[r].Writers))
 
         w
 
@@ -98,7 +98,7 @@ module Reduction =
                 match w.Nodes[n].Told[s] with
                 | Some route when not (Knowledge.isNews setting w s route.Epoch) ->
                     let node = w.Nodes[n]
-                    w <- Operations.withNode w n (NodeState(node.Barriers, Array.updateAt s None node.Told, node.Slots))
+                    w <- Edit.withNode w n (NodeState(node.Barriers, Array.updateAt s None node.Told, node.Slots))
                 | _ -> ()
 
         w
@@ -119,7 +119,7 @@ module Reduction =
                         | _ -> false)
 
                 if isCovered then
-                    w <- Operations.withOp w i (Operations.forgotten w.Ops[i])
+                    w <- Edit.withOp w i (Operations.forgotten w.Ops[i])
             | _ -> ()
 
         w
