@@ -192,6 +192,13 @@ type State = {
     NowUnixMs: int64
 } with
 
+    /// Whether the route of this shard is the migration's to change: one of its own, or one that it is publishing. The
+    /// metadata may show a new route before the answer to its publish is here.
+    member this.AnswersFor(shard: ShardId) : bool =
+        this.Routes.ContainsKey shard
+        || this.Publishing
+           |> Map.exists (fun _ pending -> pending.Changes |> Array.exists (fun change -> change.Shard = shard))
+
     member this.IsEnded =
         match this.Status with
         | Complete

@@ -43,7 +43,7 @@ internal sealed class Migrations(Catalog catalog, IWorld world, CoordinatorOptio
         _runners.OrderBy(r => r.Key).Select(r => r.Value).Where(r => !r.State.IsEnded);
 
     /// <summary>The migration that answers for a shard's route; null where none does.</summary>
-    public MigrationRunner? Of(ShardId shard) => Running.FirstOrDefault(r => r.State.Routes.ContainsKey(shard));
+    public MigrationRunner? Of(ShardId shard) => Running.FirstOrDefault(r => r.State.AnswersFor(shard));
 
     public bool IsMoving(string index) => Running.Any(r => r.State.Plan.Index.Uid == index);
 

@@ -437,3 +437,43 @@ let ``a conflict in the metadata deposes, and a deposed one does nothing more`` 
 
     for event in [ Ordered Order.Cutover; Answered(publish.Sequence, Published) ] do
         Assert.That((Transition.step deposed { AtUnixMs = 9L; Event = event } |> Result.isError), Is.True)
+
+[<Test>]
+let ``a migration answers for a new shard's route from when it begins to publish it`` () =
+    let incarnation = Guid(1, 2s, 3s, Array.zeroCreate 8)
+
+    let rec follow steps seen (state: State) =
+        match Transition.outstanding state with
+        | _ when state.IsEnded || steps = 0 -> seen
+        | [] -> seen
+        | effects ->
+            let published =
+                effects
+                |> List.collect (fun effect ->
+                    match effect.Action with
+                    | Publish(changes, _) -> [ for change in changes -> change.Shard ]
+                    | _ -> [])
+
+            Assert.That(published |> List.filter (state.AnswersFor >> not), Is.Empty)
+            let isNew (shard: ShardId) = not (state.Routes.ContainsKey shard)
+
+            // Only when nothing else goes on does time pass.
+            let next =
+                effects
+                |> List.tryFind (fun effect -> not effect.Action.IsWait)
+                |> Option.defaultValue effects.Head
+
+            state
+            |> told (Answered(next.Sequence, pleasing next incarnation))
+            |> fst
+            |> follow (steps - 1) (seen || List.exists isNew published)
+
+    let isSeen =
+        plan (shards 2 4 1) Limits.Default
+        |> started
+        |> until (isAt Ready)
+        |> told (Ordered Order.Cutover)
+        |> fst
+        |> follow 500 false
+
+    Assert.That(isSeen, Is.True, "no route was new")
