@@ -1,11 +1,12 @@
 using System.Text.Json;
+using System.Text.RegularExpressions;
 using NUnit.Framework;
 
 namespace Miroir.Server.Tests.EndToEnd;
 
 /// <summary>A router passes the admin API on to its coordinator.</summary>
 [CancelAfter(300_000)]
-public sealed class RouterAdminTests
+public sealed partial class RouterAdminTests
 {
     private TestCluster cluster = null!;
 
@@ -32,7 +33,7 @@ public sealed class RouterAdminTests
         using var passed = await cluster.Http.GetAsync(cluster.Address + path);
         Assert.That(passed.StatusCode, Is.EqualTo(direct.StatusCode));
         Assert.That(passed.Content.Headers.ContentType, Is.EqualTo(direct.Content.Headers.ContentType));
-        Assert.That(await passed.Content.ReadAsStringAsync(), Is.EqualTo(await direct.Content.ReadAsStringAsync()));
+        Assert.That(await AnswerOf(passed), Is.EqualTo(await AnswerOf(direct)));
     }
 
     [Test]
@@ -62,4 +63,11 @@ public sealed class RouterAdminTests
         Assert.That((int)reply.Status, Is.EqualTo(413));
         Assert.That(reply.Code, Is.EqualTo("payload_too_large"));
     }
+
+    /// <summary>Without what a file takes on the disk: it changes when the file is opened, between two answers too.</summary>
+    private static async Task<string> AnswerOf(HttpResponseMessage reply) =>
+        BytesOnDisk().Replace(await reply.Content.ReadAsStringAsync(), "\"bytes\":0");
+
+    [GeneratedRegex("\"bytes\":[0-9]+")]
+    private static partial Regex BytesOnDisk();
 }
