@@ -56,6 +56,8 @@ type Outcome = {
     Failed: int
     Skipped: int
     Details: string
+    /// What failed, by name, to be told again at the end, where it is not lost among what the rest printed.
+    Failures: string list
 }
 
 /// Reads the summary that a test program ends with. What stands before it are the details of the tests that failed
@@ -80,6 +82,10 @@ let readOutcome exitCode noneIsFine (text: string) =
         Failed = count "failed"
         Skipped = count "skipped"
         Details = details
+        Failures = [
+            for found in Regex.Matches(details, @"^failed (.+)$", RegexOptions.Multiline) do
+                found.Groups[1].Value.TrimEnd()
+        ]
     }
 
     let noTests = 8
@@ -91,6 +97,7 @@ let readOutcome exitCode noneIsFine (text: string) =
             counted with
                 Failed = 1
                 Details = $"{details}\nended with exit code {exitCode}, though no test is said to have failed"
+                Failures = [ $"exit code {exitCode}" ]
         }
 
 /// Proofs that are programs of their own and not NUnit's: each passes or fails as one test, and shows what it found.
@@ -125,6 +132,10 @@ let prove (project, what, arguments) =
         Failed = 1 - passed
         Skipped = 0
         Details = text
+        Failures = [
+            if code <> 0 then
+                what
+        ]
     }
 
 /// The faults whose recorded killers are of these projects: each is one test, and fails when the fault lives.
@@ -149,6 +160,7 @@ let replayKillers wanted =
         Failed = living.Length
         Skipped = 0
         Details = ""
+        Failures = living |> List.map Mutants.tell
     }
 
 let hasTests (project: string) =
@@ -211,7 +223,10 @@ let test arguments =
             if outcome.Failed + outcome.Skipped > 0 then
                 printfn "%s" outcome.Details
 
-            outcome
+            {
+                outcome with
+                    Failures = outcome.Failures |> List.map (fun failure -> $"{nameOf project}: {failure}")
+            }
 
         // A filter is for NUnit's tests.
         if options.IsEmpty then
@@ -228,6 +243,9 @@ let test arguments =
 
     if passed + failed = 0 then
         fail "no test ran: the filter lets none through"
+
+    for failure in outcomes |> List.collect _.Failures do
+        printfn "failed: %s" failure
 
     printfn "%d passed, %d failed" passed failed
     if failed > 0 then 1 else 0
