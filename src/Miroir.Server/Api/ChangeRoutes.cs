@@ -19,7 +19,7 @@ internal static class ChangeRoutes
         var stopping =
             http.RequestServices.GetService<IHostApplicationLifetime>()?.ApplicationStopping ?? CancellationToken.None;
         using var either = CancellationTokenSource.CreateLinkedTokenSource(http.RequestAborted, stopping);
-        var cursor = new FeedCursor(api, uid, query, either.Token);
+        var cursor = new FeedWalk(api, uid, query, either.Token);
         FeedBatch first;
         try
         {
@@ -51,7 +51,7 @@ internal static class ChangeRoutes
         HttpContext http,
         ApiContext api,
         FeedQuery query,
-        FeedCursor cursor,
+        FeedWalk cursor,
         FeedBatch batch
     )
     {

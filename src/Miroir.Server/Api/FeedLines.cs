@@ -14,7 +14,7 @@ internal sealed class FeedLines(
     HttpContext http,
     ApiContext api,
     FeedQuery query,
-    FeedCursor cursor,
+    FeedWalk cursor,
     CancellationToken cancel
 )
 {

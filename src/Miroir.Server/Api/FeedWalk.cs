@@ -4,7 +4,7 @@ using Miroir.Server.Http;
 namespace Miroir.Server.Api;
 
 /// <summary>One client's way through the feed of an index: batch after batch, each only when it is asked for.</summary>
-internal sealed class FeedCursor(ApiContext api, string uid, FeedQuery query, CancellationToken cancel)
+internal sealed class FeedWalk(ApiContext api, string uid, FeedQuery query, CancellationToken cancel)
 {
     private readonly int mostEvents = query.WithDocuments
         ? api.Options.FeedBatchDocuments
