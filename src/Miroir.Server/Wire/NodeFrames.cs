@@ -28,21 +28,9 @@ internal static class NodeFrames
             (writer, reply) => writer.Version(reply.Stored),
             (ref reader) => Core.PutReply.NewSuperseded(reader.Version())
         ),
-        Union.Case<PutReply, PutReply.StaleEpoch>(
-            3,
-            (writer, reply) =>
-            {
-                writer.Int64(reply.Epoch);
-                writer.OptionalRoute(reply.Route);
-            },
-            (ref reader) => Core.PutReply.NewStaleEpoch(reader.LongNatural(), reader.OptionalRoute())
-        ),
+        Union.Stale<PutReply, PutReply.StaleEpoch>(3, reply => (reply.Epoch, reply.Route), Core.PutReply.NewStaleEpoch),
         Union.Case(4, Core.PutReply.NotServing),
-        Union.Case<PutReply, PutReply.Refused>(
-            5,
-            (writer, reply) => writer.Refusal(reply.Item),
-            (ref reader) => Core.PutReply.NewRefused(reader.Refusal())
-        )
+        Union.Refused<PutReply, PutReply.Refused>(5, reply => reply.Item, Core.PutReply.NewRefused)
     );
 
     public static readonly FrameCodec<ReadCommand> ReadCommand = new(
@@ -64,21 +52,13 @@ internal static class NodeFrames
             (ref reader) => Core.ReadReply.NewFound(reader.Document())
         ),
         Union.Case(2, Core.ReadReply.Absent),
-        Union.Case<ReadReply, ReadReply.ReadStaleEpoch>(
+        Union.Stale<ReadReply, ReadReply.ReadStaleEpoch>(
             3,
-            (writer, reply) =>
-            {
-                writer.Int64(reply.Epoch);
-                writer.OptionalRoute(reply.Route);
-            },
-            (ref reader) => Core.ReadReply.NewReadStaleEpoch(reader.LongNatural(), reader.OptionalRoute())
+            reply => (reply.Epoch, reply.Route),
+            Core.ReadReply.NewReadStaleEpoch
         ),
         Union.Case(4, Core.ReadReply.ReadNotServing),
-        Union.Case<ReadReply, ReadReply.ReadRefused>(
-            5,
-            (writer, reply) => writer.Refusal(reply.Item),
-            (ref reader) => Core.ReadReply.NewReadRefused(reader.Refusal())
-        )
+        Union.Refused<ReadReply, ReadReply.ReadRefused>(5, reply => reply.Item, Core.ReadReply.NewReadRefused)
     );
 
     public static readonly FrameCodec<BarrierCommand> BarrierCommand = new(
@@ -105,10 +85,10 @@ internal static class NodeFrames
             (writer, reply) => writer.Int64(reply.Epoch),
             (ref reader) => Core.BarrierReply.NewBarrierAbove(reader.LongNatural())
         ),
-        Union.Case<BarrierReply, BarrierReply.BarrierRefused>(
+        Union.Refused<BarrierReply, BarrierReply.BarrierRefused>(
             4,
-            (writer, reply) => writer.Refusal(reply.Item),
-            (ref reader) => Core.BarrierReply.NewBarrierRefused(reader.Refusal())
+            reply => reply.Item,
+            Core.BarrierReply.NewBarrierRefused
         )
     );
 }

@@ -51,10 +51,10 @@ internal static class ReconcileFrames
             },
             (ref reader) => Core.ReconcileReply.NewSourceFailed(reader.Name(), reader.Message())
         ),
-        Union.Case<ReconcileReply, ReconcileReply.ReconcileRefused>(
+        Union.Refused<ReconcileReply, ReconcileReply.ReconcileRefused>(
             5,
-            (writer, reply) => writer.Refusal(reply.Item),
-            (ref reader) => Core.ReconcileReply.NewReconcileRefused(reader.Refusal())
+            reply => reply.Item,
+            Core.ReconcileReply.NewReconcileRefused
         )
     );
 

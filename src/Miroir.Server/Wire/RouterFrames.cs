@@ -74,11 +74,7 @@ internal static class RouterFrames
             (writer, reply) => writer.Message(reply.Why),
             (ref reader) => Core.WriteOutcome.NewUnknown(reader.Message())
         ),
-        Union.Case<WriteOutcome, WriteOutcome.Rejected>(
-            4,
-            (writer, reply) => writer.Refusal(reply.Item),
-            (ref reader) => Core.WriteOutcome.NewRejected(reader.Refusal())
-        )
+        Union.Refused<WriteOutcome, WriteOutcome.Rejected>(4, reply => reply.Item, Core.WriteOutcome.NewRejected)
     );
 
     public static readonly FrameCodec<PassedRead> ReadCommand = new(

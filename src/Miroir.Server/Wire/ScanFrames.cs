@@ -36,21 +36,13 @@ internal static class ScanFrames
             (writer, reply) => WritePage(writer, reply.Item),
             (ref reader) => Core.ScanReply.NewPage(ReadPage(ref reader))
         ),
-        Union.Case<ScanReply, ScanReply.ScanStaleEpoch>(
+        Union.Stale<ScanReply, ScanReply.ScanStaleEpoch>(
             2,
-            (writer, reply) =>
-            {
-                writer.Int64(reply.Epoch);
-                writer.OptionalRoute(reply.Route);
-            },
-            (ref reader) => Core.ScanReply.NewScanStaleEpoch(reader.LongNatural(), reader.OptionalRoute())
+            reply => (reply.Epoch, reply.Route),
+            Core.ScanReply.NewScanStaleEpoch
         ),
         Union.Case(3, Core.ScanReply.ScanNotServing),
-        Union.Case<ScanReply, ScanReply.ScanRefused>(
-            4,
-            (writer, reply) => writer.Refusal(reply.Item),
-            (ref reader) => Core.ScanReply.NewScanRefused(reader.Refusal())
-        )
+        Union.Refused<ScanReply, ScanReply.ScanRefused>(4, reply => reply.Item, Core.ScanReply.NewScanRefused)
     );
 
     private static void WritePage(FrameWriter writer, ScanPage page)

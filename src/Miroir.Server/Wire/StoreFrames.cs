@@ -31,11 +31,7 @@ internal static class StoreFrames
             (writer, reply) => writer.Int64(reply.Epoch),
             (ref reader) => Core.MakeReply.NewMakeStaleEpoch(reader.LongNatural())
         ),
-        Union.Case<MakeReply, MakeReply.MakeRefused>(
-            3,
-            (writer, reply) => writer.Refusal(reply.Item),
-            (ref reader) => Core.MakeReply.NewMakeRefused(reader.Refusal())
-        )
+        Union.Refused<MakeReply, MakeReply.MakeRefused>(3, reply => reply.Item, Core.MakeReply.NewMakeRefused)
     );
 
     public static readonly FrameCodec<DropCommand> DropCommand = new(
@@ -60,10 +56,6 @@ internal static class StoreFrames
             (ref reader) => Core.DropReply.NewDropStaleEpoch(reader.LongNatural())
         ),
         Union.Case(4, Core.DropReply.NotTheSame),
-        Union.Case<DropReply, DropReply.DropRefused>(
-            5,
-            (writer, reply) => writer.Refusal(reply.Item),
-            (ref reader) => Core.DropReply.NewDropRefused(reader.Refusal())
-        )
+        Union.Refused<DropReply, DropReply.DropRefused>(5, reply => reply.Item, Core.DropReply.NewDropRefused)
     );
 }
