@@ -67,11 +67,11 @@ internal sealed class HttpNode : INode
         return [.. replies];
     }
 
-    public async Task<MakeReply> Make(MakeCommand command, CancellationToken cancel) =>
-        (await calls.Batch(NodeRoutes.Make, [command], StoreFrames.MakeCommand, StoreFrames.MakeReply, cancel))[0];
+    public Task<MakeReply> Make(MakeCommand command, CancellationToken cancel) =>
+        One(NodeRoutes.Make, command, StoreFrames.MakeCommand, StoreFrames.MakeReply, cancel);
 
-    public async Task<DropReply> Drop(DropCommand command, CancellationToken cancel) =>
-        (await calls.Batch(NodeRoutes.Drop, [command], StoreFrames.DropCommand, StoreFrames.DropReply, cancel))[0];
+    public Task<DropReply> Drop(DropCommand command, CancellationToken cancel) =>
+        One(NodeRoutes.Drop, command, StoreFrames.DropCommand, StoreFrames.DropReply, cancel);
 
     public IAsyncEnumerable<ScanReply> Scan(ScanCommand command, CancellationToken cancel) =>
         Stream(NodeRoutes.Scan, command, ScanFrames.ScanCommand, ScanFrames.ScanReply, cancel);
@@ -79,16 +79,8 @@ internal sealed class HttpNode : INode
     public IAsyncEnumerable<ReconcileReply> Reconcile(ReconcileCommand command, CancellationToken cancel) =>
         Stream(NodeRoutes.Reconcile, command, ReconcileFrames.ReconcileCommand, ReconcileFrames.ReconcileReply, cancel);
 
-    public async Task<DigestReply> Digests(DigestCommand command, CancellationToken cancel) =>
-        (
-            await calls.Batch(
-                NodeRoutes.Digests,
-                [command],
-                EntropyFrames.DigestCommand,
-                EntropyFrames.DigestReply,
-                cancel
-            )
-        )[0];
+    public Task<DigestReply> Digests(DigestCommand command, CancellationToken cancel) =>
+        One(NodeRoutes.Digests, command, EntropyFrames.DigestCommand, EntropyFrames.DigestReply, cancel);
 
     public IAsyncEnumerable<ScanReply> ScanRanges(RangesCommand command, CancellationToken cancel) =>
         Stream(NodeRoutes.ScanRanges, command, EntropyFrames.RangesCommand, ScanFrames.ScanReply, cancel);
@@ -96,31 +88,17 @@ internal sealed class HttpNode : INode
     public Task<HealReply[]> Heal(IReadOnlyList<HealCommand> commands, CancellationToken cancel) =>
         calls.Batch(NodeRoutes.Heal, commands, EntropyFrames.HealCommand, EntropyFrames.HealReply, cancel);
 
-    public async Task<ScrubReply> Scrub(ScrubCommand command, CancellationToken cancel) =>
-        (await calls.Batch(NodeRoutes.Scrub, [command], EntropyFrames.ScrubCommand, EntropyFrames.ScrubReply, cancel))[
-            0
-        ];
+    public Task<ScrubReply> Scrub(ScrubCommand command, CancellationToken cancel) =>
+        One(NodeRoutes.Scrub, command, EntropyFrames.ScrubCommand, EntropyFrames.ScrubReply, cancel);
 
-    public async Task<PurgeReply> Purge(PurgeCommand command, CancellationToken cancel) =>
-        (await calls.Batch(NodeRoutes.Purge, [command], EntropyFrames.PurgeCommand, EntropyFrames.PurgeReply, cancel))[
-            0
-        ];
+    public Task<PurgeReply> Purge(PurgeCommand command, CancellationToken cancel) =>
+        One(NodeRoutes.Purge, command, EntropyFrames.PurgeCommand, EntropyFrames.PurgeReply, cancel);
 
-    public async Task<ChangesReply> Changes(ChangesCommand command, CancellationToken cancel) =>
-        (await calls.Batch(NodeRoutes.Changes, [command], FeedFrames.ChangesCommand, FeedFrames.ChangesReply, cancel))[
-            0
-        ];
+    public Task<ChangesReply> Changes(ChangesCommand command, CancellationToken cancel) =>
+        One(NodeRoutes.Changes, command, FeedFrames.ChangesCommand, FeedFrames.ChangesReply, cancel);
 
-    public async Task<LogChangesReply> LogChanges(LogChangesCommand command, CancellationToken cancel) =>
-        (
-            await calls.Batch(
-                NodeRoutes.LogChanges,
-                [command],
-                FeedFrames.LogChangesCommand,
-                FeedFrames.LogChangesReply,
-                cancel
-            )
-        )[0];
+    public Task<LogChangesReply> LogChanges(LogChangesCommand command, CancellationToken cancel) =>
+        One(NodeRoutes.LogChanges, command, FeedFrames.LogChangesCommand, FeedFrames.LogChangesReply, cancel);
 
     public Task<NodeStatus> Status(CancellationToken cancel) =>
         calls.Call(
@@ -153,6 +131,14 @@ internal sealed class HttpNode : INode
             throw calls.Explain(e, cancel);
         }
     }
+
+    private async Task<TReply> One<TCommand, TReply>(
+        string path,
+        TCommand command,
+        FrameCodec<TCommand> commandCodec,
+        FrameCodec<TReply> replyCodec,
+        CancellationToken cancel
+    ) => (await calls.Batch(path, [command], commandCodec, replyCodec, cancel))[0];
 
     private async IAsyncEnumerable<TReply> Stream<TCommand, TReply>(
         string path,
