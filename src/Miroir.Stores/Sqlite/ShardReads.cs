@@ -1,3 +1,4 @@
+using Microsoft.FSharp.Core;
 using Miroir.Core;
 using Miroir.Stores.Sqlite.Native;
 
@@ -32,36 +33,19 @@ internal static class ShardReads
         ShardId store,
         RouteBarrier barrier,
         Func<ShardReader, ScanPage> page
-    )
-    {
-        ScanReply StaleOr(ScanReply other) =>
-            IsStale(stamp, barrier) ? ScanReply.NewScanStaleEpoch(barrier.Epoch, barrier.ToldOption) : other;
-
-        var missing = Mutants.notServingAnswersAbsent()
-            ? ScanReply.NewPage(new ScanPage([], [], true))
-            : ScanReply.ScanNotServing;
-        if (!files.TryServing(store, out var file))
-            return StaleOr(missing);
-        return On(
-                files,
-                file,
-                reader =>
-                {
-                    barrier.EnterShared();
-                    try
-                    {
-                        return IsStale(stamp, barrier)
-                            ? ScanReply.NewScanStaleEpoch(barrier.Epoch, barrier.ToldOption)
-                            : ScanReply.NewPage(page(reader));
-                    }
-                    finally
-                    {
-                        barrier.ExitShared();
-                    }
-                },
-                refusal => StaleOr(ScanReply.NewScanRefused(refusal))
-            ) ?? StaleOr(missing);
-    }
+    ) =>
+        Admitted(
+            files,
+            stamp,
+            store,
+            barrier,
+            (_, reader) => ScanReply.NewPage(page(reader)),
+            ScanReply.NewScanStaleEpoch,
+            Mutants.notServingAnswersAbsent()
+                ? ScanReply.NewPage(new ScanPage([], [], true))
+                : ScanReply.ScanNotServing,
+            ScanReply.NewScanRefused
+        );
 
     /// <summary>Past the barrier: nobody but the one who fills the store asks.</summary>
     public static ScanReply ScanFilling(ShardFiles files, ScanCommand command) =>
@@ -70,67 +54,33 @@ internal static class ShardReads
                 ?? ScanReply.ScanNotServing
             : ScanReply.ScanNotServing;
 
-    public static DigestReply Digests(ShardFiles files, DigestCommand command, RouteBarrier barrier)
-    {
-        DigestReply StaleOr(Func<DigestReply> other) =>
-            command.Stamp.Epoch < barrier.Epoch
-                ? DigestReply.NewDigestStaleEpoch(barrier.Epoch, barrier.ToldOption)
-                : other();
+    public static DigestReply Digests(ShardFiles files, DigestCommand command, RouteBarrier barrier) =>
+        Admitted(
+            files,
+            command.Stamp,
+            command.Store,
+            barrier,
+            (file, reader) =>
+            {
+                var (floor, digests) = file.Digests.Of(command.Ranges, reader);
+                return DigestReply.NewDigests(new RangeDigests(file.Registration.Incarnation, floor, digests));
+            },
+            DigestReply.NewDigestStaleEpoch,
+            DigestReply.DigestNotServing,
+            DigestReply.NewDigestRefused
+        );
 
-        if (!files.TryServing(command.Store, out var file))
-            return StaleOr(() => DigestReply.DigestNotServing);
-        return On(
-                files,
-                file,
-                reader =>
-                {
-                    barrier.EnterShared();
-                    try
-                    {
-                        return StaleOr(() =>
-                        {
-                            var (floor, digests) = file.Digests.Of(command.Ranges, reader);
-                            return DigestReply.NewDigests(
-                                new RangeDigests(file.Registration.Incarnation, floor, digests)
-                            );
-                        });
-                    }
-                    finally
-                    {
-                        barrier.ExitShared();
-                    }
-                },
-                refusal => StaleOr(() => DigestReply.NewDigestRefused(refusal))
-            ) ?? StaleOr(() => DigestReply.DigestNotServing);
-    }
-
-    public static ChangesReply Changes(ShardFiles files, ChangesCommand command, RouteBarrier barrier)
-    {
-        ChangesReply StaleOr(Func<ChangesReply> other) =>
-            command.Stamp.Epoch < barrier.Epoch
-                ? ChangesReply.NewChangesStaleEpoch(barrier.Epoch, barrier.ToldOption)
-                : other();
-
-        if (!files.TryServing(command.Store, out var file))
-            return StaleOr(() => ChangesReply.ChangesNotServing);
-        return On(
-                files,
-                file,
-                reader =>
-                {
-                    barrier.EnterShared();
-                    try
-                    {
-                        return StaleOr(() => ChangesReply.NewChanges(reader.Changes(command)));
-                    }
-                    finally
-                    {
-                        barrier.ExitShared();
-                    }
-                },
-                refusal => StaleOr(() => ChangesReply.NewChangesRefused(refusal))
-            ) ?? StaleOr(() => ChangesReply.ChangesNotServing);
-    }
+    public static ChangesReply Changes(ShardFiles files, ChangesCommand command, RouteBarrier barrier) =>
+        Admitted(
+            files,
+            command.Stamp,
+            command.Store,
+            barrier,
+            (_, reader) => ChangesReply.NewChanges(reader.Changes(command)),
+            ChangesReply.NewChangesStaleEpoch,
+            ChangesReply.ChangesNotServing,
+            ChangesReply.NewChangesRefused
+        );
 
     /// <summary>Runs on a reader of the file. Null: the store is gone.</summary>
     public static T? On<T>(ShardFiles files, ShardFile file, Func<ShardReader, T> read, Func<Refusal, T> refused)
@@ -254,6 +204,40 @@ internal static class ShardReads
                 replies[position] = IsStale(commands[position].Stamp, barrier)
                     ? ReadReply.NewReadStaleEpoch(barrier.Epoch, barrier.ToldOption)
                     : reply(position);
+            }
+        }
+    }
+
+    /// <summary>Runs on a reader of a store that serves, with the barrier held where it is while rows are read.</summary>
+    private static T Admitted<T>(
+        ShardFiles files,
+        RouteStamp stamp,
+        ShardId store,
+        RouteBarrier barrier,
+        Func<ShardFile, ShardReader, T> read,
+        Func<long, FSharpOption<Route>?, T> stale,
+        T notServing,
+        Func<Refusal, T> refused
+    )
+        where T : class
+    {
+        return files.TryServing(store, out var file)
+            ? On(files, file, reader => Gated(file, reader), refusal => StaleOr(refused(refusal)))
+                ?? StaleOr(notServing)
+            : StaleOr(notServing);
+
+        T StaleOr(T other) => IsStale(stamp, barrier) ? stale(barrier.Epoch, barrier.ToldOption) : other;
+
+        T Gated(ShardFile entered, ShardReader reader)
+        {
+            barrier.EnterShared();
+            try
+            {
+                return IsStale(stamp, barrier) ? stale(barrier.Epoch, barrier.ToldOption) : read(entered, reader);
+            }
+            finally
+            {
+                barrier.ExitShared();
             }
         }
     }

@@ -54,25 +54,9 @@ internal sealed class ShardUpkeep(ShardFiles files, Func<ShardFile, ShardPump> p
             return ScrubReply.NewScrubStaleEpoch(barrier.Epoch, barrier.ToldOption);
         if (!files.TryServing(command.Store, out var file))
             return ScrubReply.ScrubNotServing;
-        var refusal = default(Refusal?);
-        var read = await reads
-            .Run(
-                () =>
-                    ShardReads.On<(ScrubPart Part, List<int> Suspects)?>(
-                        files,
-                        file,
-                        reader => reader.Scrub(command, file.Digests.Leaves),
-                        why =>
-                        {
-                            refusal = why;
-                            return null;
-                        }
-                    ),
-                cancel
-            )
-            .ConfigureAwait(false);
-        if (read is not var (part, suspects))
-            return refusal is { } why ? ScrubReply.NewScrubRefused(why) : ScrubReply.ScrubNotServing;
+        var read = await Read(file, reader => reader.Scrub(command, file.Digests.Leaves), cancel).ConfigureAwait(false);
+        if (read.Found is not var (part, suspects))
+            return read.Refusal is { } why ? ScrubReply.NewScrubRefused(why) : ScrubReply.ScrubNotServing;
         var drifted = 0;
         foreach (var leaves in suspects.Chunk(Batch))
         {
@@ -112,25 +96,10 @@ internal sealed class ShardUpkeep(ShardFiles files, Func<ShardFile, ShardPump> p
             return floor;
         for (Key? after = null; ; )
         {
-            var refusal = default(Refusal?);
-            var page = await reads
-                .Run(
-                    () =>
-                        ShardReads.On<(List<Key> Keys, Key? After)?>(
-                            files,
-                            file,
-                            reader => reader.TombstonesBelow(command.Below, after, Batch),
-                            why =>
-                            {
-                                refusal = why;
-                                return null;
-                            }
-                        ),
-                    cancel
-                )
+            var page = await Read(file, reader => reader.TombstonesBelow(command.Below, after, Batch), cancel)
                 .ConfigureAwait(false);
-            if (page is not var (keys, next))
-                return refusal is { } why ? PurgeReply.NewPurgeRefused(why) : PurgeReply.PurgeNotServing;
+            if (page.Found is not var (keys, next))
+                return page.Refusal is { } why ? PurgeReply.NewPurgeRefused(why) : PurgeReply.PurgeNotServing;
             if (keys.Count > 0)
             {
                 var reply = await InTransaction(writer => keys.Count(key => writer.Purge(key, command.Below)))
@@ -199,6 +168,18 @@ internal sealed class ShardUpkeep(ShardFiles files, Func<ShardFile, ShardPump> p
 
     private static bool IsStale(RouteStamp stamp, RouteBarrier barrier) =>
         stamp.Epoch < barrier.Epoch && !Mutants.upkeepCarriesNoEpoch();
+
+    /// <summary>What a reader of the file finds; without it a refusal, or without either: the store is gone.</summary>
+    private Task<(T? Found, Refusal? Refusal)> Read<T>(
+        ShardFile file,
+        Func<ShardReader, T> read,
+        CancellationToken cancel
+    )
+        where T : struct =>
+        reads.Run<(T? Found, Refusal? Refusal)>(
+            () => ShardReads.On<(T?, Refusal?)>(files, file, reader => (read(reader), null), why => (null, why)),
+            cancel
+        );
 
     private Task<T> Write<T>(
         ShardFile file,
