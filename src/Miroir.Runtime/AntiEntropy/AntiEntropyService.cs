@@ -285,8 +285,9 @@ public sealed class AntiEntropyService : IAntiEntropy
         // Without auto_repair an operator says when: 'anti-entropy run'.
         foreach (var index in _options.AutoRepair ? _migrations.IndexesThatWait() : [])
             BeginOnce(index, PassKind.Migration, [.. ShardsOf(index)]);
-        var ended = _running.Except(_migrations.RunningIds()).ToList();
-        _running.UnionWith(_migrations.RunningIds());
+        var running = _migrations.RunningIds();
+        var ended = _running.Except(running).ToList();
+        _running.UnionWith(running);
         foreach (var id in ended)
         {
             _running.Remove(id);

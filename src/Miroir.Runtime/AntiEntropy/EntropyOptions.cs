@@ -1,3 +1,6 @@
+using Miroir.Ports;
+using Miroir.Runtime.Nodes;
+
 namespace Miroir.Runtime.AntiEntropy;
 
 /// <summary>Bounds and defaults of anti-entropy. Times in milliseconds.</summary>
@@ -70,4 +73,10 @@ public sealed record EntropyOptions
 
     /// <summary>Nodes are asked for lost replicas at every so many of these.</summary>
     public int TicksPerRebuildCheck { get; init; } = 5;
+
+    /// <summary>The wait before the second try of a call; it doubles with each.</summary>
+    private const int RetryMs = 20;
+
+    internal Patience Patience(TimeProvider time, IEntropy entropy) =>
+        new(Attempts, TimeSpan.FromMilliseconds(CallTimeoutMs), TimeSpan.FromMilliseconds(RetryMs), time, entropy);
 }

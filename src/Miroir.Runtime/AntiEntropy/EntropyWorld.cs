@@ -1,6 +1,7 @@
 using Miroir.Core;
 using Miroir.Ports;
 using Miroir.Runtime.Coordination;
+using Miroir.Runtime.Nodes;
 
 namespace Miroir.Runtime.AntiEntropy;
 
@@ -23,6 +24,9 @@ internal sealed class EntropyWorld(
     public IEntropy Entropy => entropy;
 
     public EntropyOptions Options => options;
+
+    /// <summary>How long, and how often, nodes and writers are asked.</summary>
+    public Patience Patience { get; } = options.Patience(time, entropy);
 
     public long NowUnixMs => time.GetUtcNow().ToUnixTimeMilliseconds();
 
@@ -57,19 +61,8 @@ internal sealed class EntropyWorld(
         );
 
     /// <summary>One call with a limit; UnreachableException where no answer came in time.</summary>
-    public async Task<T> AskAsync<T>(string peer, Func<CancellationToken, Task<T>> ask, CancellationToken cancel)
-    {
-        using var limit = new CancellationTokenSource(TimeSpan.FromMilliseconds(options.CallTimeoutMs), time);
-        using var both = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancel);
-        try
-        {
-            return await ask(both.Token);
-        }
-        catch (OperationCanceledException) when (!cancel.IsCancellationRequested)
-        {
-            throw new UnreachableException(peer, $"no answer within {options.CallTimeoutMs} ms");
-        }
-    }
+    public Task<T> AskAsync<T>(string peer, Func<CancellationToken, Task<T>> ask, CancellationToken cancel) =>
+        Patience.Ask(peer, ask, cancel);
 
     /// <summary>
     /// Has a node reconcile a store from others, to the end: the last progress, or null and why not. A node that tells no

@@ -18,16 +18,7 @@ internal sealed class ReplicaGroup(
 )
 {
     private readonly Guid[] _incarnations = new Guid[members.Length];
-    private readonly Patience _patience = new(
-        new NodeOptions("anti-entropy", "")
-        {
-            PeerTimeout = TimeSpan.FromMilliseconds(options.CallTimeoutMs),
-            Attempts = options.Attempts,
-            RetryDelay = TimeSpan.FromMilliseconds(20),
-        },
-        time,
-        entropy
-    );
+    private readonly Patience _patience = options.Patience(time, entropy);
 
     public IReadOnlyList<Participant> Members => members;
 
@@ -146,14 +137,12 @@ internal sealed class ReplicaGroup(
         return seen;
     }
 
-    private async Task<RangeDigest[]> DigestsAsync(int member, HashRange[] ranges)
+    private Task<RangeDigest[]> DigestsAsync(int member, HashRange[] ranges)
     {
         var (replica, stamp, node) = members[member];
         var command = new DigestCommand(stamp, replica.Store, ranges);
-        for (var attempt = 1; ; attempt++)
-        {
-            string why;
-            try
+        return _patience.Insist(
+            async () =>
             {
                 var started = time.GetTimestamp();
                 switch (await _patience.Ask(replica.Node, limit => node.Digests(command, limit), cancel))
@@ -162,28 +151,21 @@ internal sealed class ReplicaGroup(
                         Hold(member, answer);
                         await meter.TakeAsync(PassMeter.BytesOf(answer.Digests), time.GetElapsedTime(started), cancel);
                         return answer.Digests.Length == ranges.Length
-                            ? answer.Digests
+                            ? Tried<RangeDigest[]>.Done(answer.Digests)
                             : throw new PassEndedException(
                                 $"{replica} sent {answer.Digests.Length} digests for {ranges.Length} ranges"
                             );
                     case DigestReply.DigestStaleEpoch stale:
                         throw new PassEndedException($"{replica} is at epoch {stale.Epoch} by now, not {stamp.Epoch}");
                     case DigestReply.DigestRefused refused:
-                        why = refused.Item.Message;
-                        break;
+                        return Tried<RangeDigest[]>.InVain(refused.Item.Message);
                     default:
                         throw new PassEndedException($"{replica} does not serve: it is to be made anew, or filled");
                 }
-            }
-            catch (UnreachableException e)
-            {
-                why = e.Message;
-            }
-
-            if (attempt >= _patience.Attempts)
-                throw new PassEndedException($"{replica} gives no digests: {why}");
-            await _patience.Pause(attempt, cancel);
-        }
+            },
+            why => new PassEndedException($"{replica} gives no digests: {why}"),
+            cancel
+        );
     }
 
     private void Hold(int member, RangeDigests answer)

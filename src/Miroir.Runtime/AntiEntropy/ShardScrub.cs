@@ -1,6 +1,7 @@
 using Microsoft.FSharp.Core;
 using Miroir.Core;
 using Miroir.Ports;
+using Miroir.Runtime.Nodes;
 
 namespace Miroir.Runtime.AntiEntropy;
 
@@ -36,40 +37,31 @@ internal sealed class ShardScrub(
         }
     }
 
-    private async Task<ScrubPart> PartAsync(Route route, Replica replica, int leaf)
+    private Task<ScrubPart> PartAsync(Route route, Replica replica, int leaf)
     {
         var command = new ScrubCommand(route.Stamp, replica.Store, leaf, world.Options.ScrubBytes);
-        for (var attempt = 1; ; attempt++)
-        {
-            string why;
-            try
+        var node = world.Node(replica.Node);
+        return world.Patience.Insist(
+            async () =>
             {
                 meter.RoundTrip();
                 var started = world.Time.GetTimestamp();
-                var node = world.Node(replica.Node);
                 switch (await world.AskAsync(replica.Node, limit => node.Scrub(command, limit), cancel))
                 {
                     case ScrubReply.Scrubbed { Item: var part }:
                         await meter.TakeAsync(part.Bytes, world.Time.GetElapsedTime(started), cancel);
-                        return part;
+                        return Tried<ScrubPart>.Done(part);
                     case ScrubReply.ScrubRefused refused:
-                        why = refused.Item.Message;
-                        break;
+                        return Tried<ScrubPart>.InVain(refused.Item.Message);
                     case ScrubReply.ScrubStaleEpoch stale:
                         throw new PassEndedException($"{replica} is at epoch {stale.Epoch} by now");
                     default:
                         throw new PassEndedException($"{replica} does not serve: it is to be made anew, or filled");
                 }
-            }
-            catch (UnreachableException e)
-            {
-                why = e.Message;
-            }
-
-            if (attempt >= world.Options.Attempts)
-                throw new PassEndedException($"{replica} could not be scrubbed: {why}");
-            await Task.Delay(TimeSpan.FromMilliseconds(50 * attempt), world.Time, cancel);
-        }
+            },
+            why => new PassEndedException($"{replica} could not be scrubbed: {why}"),
+            cancel
+        );
     }
 
     private async Task HealAsync(Route route, Replica replica, RottenEntry[] rotten)

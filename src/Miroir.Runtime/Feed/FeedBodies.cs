@@ -87,7 +87,12 @@ internal sealed class FeedBodies(RouterContext context, string index, int maxByt
             {
                 return null;
             }
-            var replies = await AskAsync(route, replica, [.. wanted.Select(i => part.Changes[i].Key)], cancel);
+            ReadCommand[] reads =
+            [
+                .. wanted.Select(i => new ReadCommand(route.Stamp, replica.Store, part.Changes[i].Key)),
+            ];
+            var replies = await context.AskAsync(replica.Node, (node, limit) => node.Read(reads, limit), cancel);
+            cancel.ThrowIfCancellationRequested();
             List<int> missing = [];
             for (var n = 0; n < wanted.Count; n++)
             {
@@ -113,30 +118,5 @@ internal sealed class FeedBodies(RouterContext context, string index, int maxByt
         return wanted.TrueForAll(i => answers[i] >= needed)
             ? null
             : $"shard {route.Stamp}: too few replicas answered what the documents are";
-    }
-
-    private async Task<ReadReply[]?> AskAsync(Route route, Replica replica, Key[] keys, CancellationToken cancel)
-    {
-        if (context.Node(replica.Node) is not { } node)
-        {
-            return null;
-        }
-        using var limit = new CancellationTokenSource(
-            TimeSpan.FromMilliseconds(context.Options.AttemptTimeoutMs),
-            context.Time
-        );
-        using var link = cancel.UnsafeRegister(static source => ((CancellationTokenSource)source!).Cancel(), limit);
-        try
-        {
-            return await node.Read(
-                [.. keys.Select(key => new ReadCommand(route.Stamp, replica.Store, key))],
-                limit.Token
-            );
-        }
-        catch (Exception) when (!cancel.IsCancellationRequested)
-        {
-            context.Counters.Unanswered();
-            return null;
-        }
     }
 }

@@ -79,86 +79,52 @@ internal sealed class ReconcileSources(
     }
 
     /// <summary>A page of a source's change log behind a position; never empty, unless it is the last.</summary>
-    public async Task<ChangesPage> Changes(int source, DocumentVersion after, int maxChanges)
+    public Task<ChangesPage> Changes(int source, DocumentVersion after, int maxChanges)
     {
         var store = command.Sources[source].Store;
         var asked = new ChangesCommand(command.Stamp, store, command.Range, after, DocumentVersion.Highest, maxChanges);
-        for (var attempt = 1; ; attempt++)
-        {
-            string why;
-            try
-            {
-                switch (await patience.Ask(NameOf(source), limit => nodes[source].Changes(asked, limit), cancel))
+        return patience.Insist(
+            async () =>
+                await patience.Ask(NameOf(source), limit => nodes[source].Changes(asked, limit), cancel) switch
                 {
-                    case ChangesReply.Changes { Item: { IsLast: false, Changes.Length: 0 } }:
-                        throw Failed(source, "sent an empty page of changes and says that more are behind it");
-                    case ChangesReply.Changes { Item: var page }:
-                        return page;
-                    case ChangesReply.ChangesStaleEpoch stale:
-                        throw ReconcileEndedException.Stale(stale.Epoch);
-                    case ChangesReply.ChangesRefused { Item: var refusal } when refusal.MayPass():
-                        why = refusal.Message;
-                        break;
-                    case ChangesReply.ChangesRefused { Item: var refusal }:
-                        throw Failed(source, $"gives no changes: {refusal.Message}");
-                    default:
-                        throw Failed(source, "does not serve");
-                }
-            }
-            catch (UnreachableException e)
-            {
-                why = e.Message;
-            }
-
-            if (attempt >= patience.Attempts)
-            {
-                throw Failed(source, $"gives no changes: {why}");
-            }
-
-            await patience.Pause(attempt, cancel);
-        }
+                    ChangesReply.Changes { Item: { IsLast: false, Changes.Length: 0 } } => throw Failed(
+                        source,
+                        "sent an empty page of changes and says that more are behind it"
+                    ),
+                    ChangesReply.Changes { Item: var page } => Tried<ChangesPage>.Done(page),
+                    ChangesReply.ChangesStaleEpoch stale => throw ReconcileEndedException.Stale(stale.Epoch),
+                    ChangesReply.ChangesRefused { Item: var refusal } when refusal.MayPass() =>
+                        Tried<ChangesPage>.InVain(refusal.Message),
+                    ChangesReply.ChangesRefused { Item: var refusal } => throw Failed(
+                        source,
+                        $"gives no changes: {refusal.Message}"
+                    ),
+                    _ => throw Failed(source, "does not serve"),
+                },
+            why => Failed(source, $"gives no changes: {why}"),
+            cancel
+        );
     }
 
     public ReconcileEndedException Failed(int source, string why) =>
         ReconcileEndedException.SourceFailed(NameOf(source), $"store {command.Sources[source].Store} {why}");
 
-    private async Task<Guid> Incarnation(int source)
+    private Task<Guid> Incarnation(int source)
     {
         var raise = new BarrierCommand(command.Stamp, command.Sources[source].Store, null);
-        for (var attempt = 1; ; attempt++)
-        {
-            string why;
-            try
-            {
-                var replies = await patience.Ask(
-                    NameOf(source),
-                    limit => nodes[source].RaiseBarriers([raise], limit),
-                    cancel
-                );
-                switch (replies[0])
+        return patience.Insist(
+            async () =>
+                (await patience.Ask(NameOf(source), limit => nodes[source].RaiseBarriers([raise], limit), cancel))[
+                    0
+                ] switch
                 {
-                    case BarrierReply.Confirmed confirmed:
-                        return confirmed.Incarnation;
-                    case BarrierReply.BarrierAbove above:
-                        throw ReconcileEndedException.Stale(above.Epoch);
-                    case BarrierReply.BarrierRefused { Item: var refusal }:
-                        why = $"does not confirm its barrier: {refusal.Message}";
-                        break;
-                    default:
-                        throw Failed(source, "does not serve");
-                }
-            }
-            catch (UnreachableException e)
-            {
-                why = $"does not confirm its barrier: {e.Message}";
-            }
-
-            if (attempt >= patience.Attempts)
-            {
-                throw Failed(source, why);
-            }
-
-            await patience.Pause(attempt, cancel);
-        }
+                    BarrierReply.Confirmed confirmed => Tried<Guid>.Done(confirmed.Incarnation),
+                    BarrierReply.BarrierAbove above => throw ReconcileEndedException.Stale(above.Epoch),
+                    BarrierReply.BarrierRefused { Item: var refusal } => Tried<Guid>.InVain(refusal.Message),
+                    _ => throw Failed(source, "does not serve"),
+                },
+            why => Failed(source, $"does not confirm its barrier: {why}"),
+            cancel
+        );
     }
 }

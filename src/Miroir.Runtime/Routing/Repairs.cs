@@ -121,10 +121,10 @@ internal sealed class Repairs(RouterContext context, ShardWriters writers)
 
     private async Task<Copy> ReadAsync(Route route, Replica replica, Key key, Deadline deadline)
     {
-        var reply = await AskAsync(
-            replica,
-            deadline,
-            async (node, limit) => (await node.Read([new ReadCommand(route.Stamp, replica.Store, key)], limit))[0]
+        var reply = await context.AskAsync(
+            replica.Node,
+            async (node, limit) => (await node.Read([new ReadCommand(route.Stamp, replica.Store, key)], limit))[0],
+            deadline.Token
         );
         return reply switch
         {
@@ -149,10 +149,10 @@ internal sealed class Repairs(RouterContext context, ShardWriters writers)
 
     private async Task<string> PutAsync(Route route, Replica replica, Document document, Deadline deadline)
     {
-        var reply = await AskAsync(
-            replica,
-            deadline,
-            async (node, limit) => (await node.Put([new PutCommand(route.Stamp, replica.Store, document)], limit))[0]
+        var reply = await context.AskAsync(
+            replica.Node,
+            async (node, limit) => (await node.Put([new PutCommand(route.Stamp, replica.Store, document)], limit))[0],
+            deadline.Token
         );
         return reply switch
         {
@@ -171,11 +171,11 @@ internal sealed class Repairs(RouterContext context, ShardWriters writers)
         Deadline deadline
     )
     {
-        var reply = await AskAsync(
-            replica,
-            deadline,
+        var reply = await context.AskAsync(
+            replica.Node,
             async (node, limit) =>
-                (await node.Heal([new HealCommand(route.Stamp, replica.Store, document, wrong)], limit))[0]
+                (await node.Heal([new HealCommand(route.Stamp, replica.Store, document, wrong)], limit))[0],
+            deadline.Token
         );
         return reply switch
         {
@@ -184,32 +184,5 @@ internal sealed class Repairs(RouterContext context, ShardWriters writers)
             null => $"{replica} did not answer",
             _ => $"{replica} does not admit epoch {route.Epoch} any more, or does not serve",
         };
-    }
-
-    /// <summary>Null where no answer came in time.</summary>
-    private async Task<T?> AskAsync<T>(Replica replica, Deadline deadline, Func<INode, CancellationToken, Task<T>> ask)
-        where T : class
-    {
-        if (context.Node(replica.Node) is not { } node)
-        {
-            return null;
-        }
-        using var attempt = new CancellationTokenSource(
-            TimeSpan.FromMilliseconds(context.Options.AttemptTimeoutMs),
-            context.Time
-        );
-        using var link = deadline.Token.UnsafeRegister(
-            static source => ((CancellationTokenSource)source!).Cancel(),
-            attempt
-        );
-        try
-        {
-            return await ask(node, attempt.Token);
-        }
-        catch (Exception e) when (e is UnreachableException or OperationCanceledException)
-        {
-            context.Counters.Unanswered();
-            return null;
-        }
     }
 }

@@ -40,6 +40,31 @@ internal sealed class RouterContext(
         return node.IsValueSome ? nodes.Get(name, node.Value.Address) : null;
     }
 
+    /// <summary>One question to a node, with the limit of an attempt; null where no answer came in time, whatever the reason.</summary>
+    public async Task<T?> AskAsync<T>(
+        string name,
+        Func<INode, CancellationToken, Task<T>> ask,
+        CancellationToken cancel
+    )
+        where T : class
+    {
+        if (Node(name) is not { } node)
+        {
+            return null;
+        }
+        using var limit = new CancellationTokenSource(TimeSpan.FromMilliseconds(Options.AttemptTimeoutMs), Time);
+        using var link = cancel.UnsafeRegister(static source => ((CancellationTokenSource)source!).Cancel(), limit);
+        try
+        {
+            return await ask(node, limit.Token);
+        }
+        catch (Exception)
+        {
+            Counters.Unanswered();
+            return null;
+        }
+    }
+
     public Backoff Backoff() => new(Options.FirstRetryMs, Options.MaxRetryMs, Entropy);
 
     /// <summary>False where the token ended first.</summary>
