@@ -200,14 +200,7 @@ public sealed class ComparisonTests
                 {
                     if (node.Name == "s1" && page == atPage)
                     {
-                        var drop = new DropCommand(
-                            new RouteStamp(NodeGroup.SourceShard, 1),
-                            NodeGroup.SourceShard,
-                            Guid.Empty,
-                            0
-                        );
-                        group!.Stores[1].Drop(drop, CancellationToken.None).GetAwaiter().GetResult();
-                        NodeGroup.Make(group.Stores[1], NodeGroup.SourceShard, 1);
+                        group!.MakeAnew(1);
                     }
 
                     return reply;

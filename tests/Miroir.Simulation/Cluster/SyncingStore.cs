@@ -2,6 +2,7 @@ using Miroir.Core;
 using Miroir.Ports;
 using Miroir.Simulation.Kernel;
 using Miroir.Simulation.Network;
+using Miroir.Simulation.Nodes;
 
 namespace Miroir.Simulation.Cluster;
 
@@ -15,11 +16,11 @@ public sealed class SyncingStore(
     SimProcess process,
     SimNetwork network,
     Func<PutCommand, bool> isHeld
-) : INodeStore
+) : PassingStore(inner)
 {
     private static readonly TimeSpan HeldFor = TimeSpan.FromMilliseconds(20);
 
-    public async Task<PutReply[]> Put(IReadOnlyList<PutCommand> commands, CancellationToken cancel)
+    public override async Task<PutReply[]> Put(IReadOnlyList<PutCommand> commands, CancellationToken cancel)
     {
         var replies = new PutReply[commands.Count];
         var isLate = commands.Any(isHeld);
@@ -31,7 +32,7 @@ public sealed class SyncingStore(
         {
             int[] places = [.. store];
             PutCommand[] puts = [.. places.Select(i => commands[i])];
-            var written = await Transaction(puts.Length, () => inner.Put(puts, cancel));
+            var written = await Transaction(puts.Length, () => Inner.Put(puts, cancel));
             for (var i = 0; i < places.Length; i++)
             {
                 if (isLate && written[i].IsStaleEpoch)
@@ -44,51 +45,31 @@ public sealed class SyncingStore(
         return replies;
     }
 
-    public Task<ReadReply[]> Read(IReadOnlyList<ReadCommand> commands, CancellationToken cancel) =>
-        inner.Read(commands, cancel);
+    public override Task<BarrierReply[]> RaiseBarriers(
+        IReadOnlyList<BarrierCommand> commands,
+        CancellationToken cancel
+    ) => Transaction(commands.Count, () => Inner.RaiseBarriers(commands, cancel));
 
-    public Task<BarrierReply[]> RaiseBarriers(IReadOnlyList<BarrierCommand> commands, CancellationToken cancel) =>
-        Transaction(commands.Count, () => inner.RaiseBarriers(commands, cancel));
+    public override Task<MakeReply> Make(MakeCommand command, CancellationToken cancel) =>
+        Transaction(1, () => Inner.Make(command, cancel));
 
-    public Task<MakeReply> Make(MakeCommand command, CancellationToken cancel) =>
-        Transaction(1, () => inner.Make(command, cancel));
+    public override Task<DropReply> Drop(DropCommand command, CancellationToken cancel) =>
+        Transaction(1, () => Inner.Drop(command, cancel));
 
-    public Task<DropReply> Drop(DropCommand command, CancellationToken cancel) =>
-        Transaction(1, () => inner.Drop(command, cancel));
+    public override Task<HealReply[]> Heal(IReadOnlyList<HealCommand> commands, CancellationToken cancel) =>
+        Transaction(commands.Count, () => Inner.Heal(commands, cancel));
 
-    public Task<ScanReply> ScanPage(ScanCommand command, CancellationToken cancel) => inner.ScanPage(command, cancel);
+    public override Task<PurgeReply> Purge(PurgeCommand command, CancellationToken cancel) =>
+        Transaction(1, () => Inner.Purge(command, cancel));
 
-    public Task<ScanReply> ScanRangesPage(RangesCommand command, CancellationToken cancel) =>
-        inner.ScanRangesPage(command, cancel);
+    public override Task<LogChangesReply> LogChanges(LogChangesCommand command, CancellationToken cancel) =>
+        Transaction(1, () => Inner.LogChanges(command, cancel));
 
-    public Task<StoreStatus[]> Stores(CancellationToken cancel) => inner.Stores(cancel);
+    public override Task<MakeReply> BeginFill(MakeCommand command, CancellationToken cancel) =>
+        Transaction(1, () => Inner.BeginFill(command, cancel));
 
-    public Task<DigestReply> Digests(DigestCommand command, CancellationToken cancel) => inner.Digests(command, cancel);
-
-    public Task<HealReply[]> Heal(IReadOnlyList<HealCommand> commands, CancellationToken cancel) =>
-        Transaction(commands.Count, () => inner.Heal(commands, cancel));
-
-    public Task<ScrubReply> Scrub(ScrubCommand command, CancellationToken cancel) => inner.Scrub(command, cancel);
-
-    public Task<PurgeReply> Purge(PurgeCommand command, CancellationToken cancel) =>
-        Transaction(1, () => inner.Purge(command, cancel));
-
-    public Task<ChangesReply> Changes(ChangesCommand command, CancellationToken cancel) =>
-        inner.Changes(command, cancel);
-
-    public Task<LogChangesReply> LogChanges(LogChangesCommand command, CancellationToken cancel) =>
-        Transaction(1, () => inner.LogChanges(command, cancel));
-
-    public Task<MakeReply> BeginFill(MakeCommand command, CancellationToken cancel) =>
-        Transaction(1, () => inner.BeginFill(command, cancel));
-
-    public Task<ScanReply> ScanFilling(ScanCommand command, CancellationToken cancel) =>
-        inner.ScanFilling(command, cancel);
-
-    public Task<bool> EndFill(ShardId store, Guid incarnation, CancellationToken cancel) =>
-        Transaction(1, () => inner.EndFill(store, incarnation, cancel));
-
-    public ValueTask DisposeAsync() => inner.DisposeAsync();
+    public override Task<bool> EndFill(ShardId store, Guid incarnation, CancellationToken cancel) =>
+        Transaction(1, () => Inner.EndFill(store, incarnation, cancel));
 
     private async Task<T> Transaction<T>(int writes, Func<Task<T>> commit)
     {

@@ -46,7 +46,7 @@ public sealed class ChangeCarryTests
         var documents = Enumerable.Range(0, 100).Select(key => NodeGroup.DocumentOf(key, 1)).ToArray();
         await NodeGroup.Put(group.Stores[0], NodeGroup.SourceShard, documents);
         var half = new HashRange(0, 1UL << 63);
-        await group.Complete(In(group.Delta(), half));
+        await group.Complete(group.From(ReconcileMode.Delta, half));
         var carried = await LogOf(group.TargetStore, NodeGroup.TargetShard);
         Assert.That(
             carried.Changes.Select(change => change.Key.Text),
@@ -92,29 +92,15 @@ public sealed class ChangeCarryTests
     private static async Task<bool> CarriesAll((int Key, int Clock)[][] sources, ReconcileMode mode, double fault)
     {
         var group = new NodeGroup(sources.Length, new FaultPlan { RefusePut = fault });
-        for (var i = 0; i < sources.Length; i++)
-        {
-            await NodeGroup.Put(
-                group.Stores[i],
-                NodeGroup.SourceShard,
-                sources[i].Select(put => NodeGroup.DocumentOf(put.Key, put.Clock))
-            );
-        }
-
+        await group.Fill(sources);
         if (mode == ReconcileMode.Rebuild)
         {
             await group.LoseTarget();
         }
 
-        var command = mode switch
-        {
-            ReconcileMode.Rebuild => group.Rebuild(),
-            ReconcileMode.Delta => group.Delta(),
-            _ => Only(group.Delta(), mode),
-        };
-        await group.Complete(command);
+        await group.Complete(group.From(mode));
         // Again, from a store that serves: nothing changes.
-        await group.Complete(Only(group.Delta(), ReconcileMode.ChangeLog));
+        await group.Complete(group.From(ReconcileMode.ChangeLog));
 
         HashSet<string> expected = [];
         foreach (var store in group.Stores)
@@ -129,32 +115,6 @@ public sealed class ChangeCarryTests
     }
 
     private static string Line(Change change) => $"{change} {change.OperationId}";
-
-    private static ReconcileCommand Only(ReconcileCommand command, ReconcileMode mode) =>
-        new(
-            command.Stamp,
-            command.Store,
-            command.Range,
-            command.Sources,
-            mode,
-            null,
-            0,
-            command.Migration,
-            command.Attempt
-        );
-
-    private static ReconcileCommand In(ReconcileCommand command, HashRange range) =>
-        new(
-            command.Stamp,
-            command.Store,
-            range,
-            command.Sources,
-            command.Mode,
-            null,
-            0,
-            command.Migration,
-            command.Attempt
-        );
 
     private static async Task<ChangesPage> LogOf(INodeStore store, ShardId id)
     {

@@ -97,18 +97,21 @@ internal sealed class NodeGroup : INodeDirectory
             );
     }
 
-    public ReconcileCommand Delta(long epoch = 1) =>
+    /// <summary>From all sources, in the incarnations that they are in.</summary>
+    public ReconcileCommand From(ReconcileMode mode, HashRange? range = null, long epoch = 1) =>
         new(
             new RouteStamp(SourceShard, epoch),
             TargetShard,
-            HashRange.Full,
+            range ?? HashRange.Full,
             [.. Incarnations.Select((incarnation, i) => new SourceReplica($"s{i}", "", SourceShard, incarnation))],
-            ReconcileMode.Delta,
+            mode,
             null,
             0,
-            9,
+            mode == ReconcileMode.Rebuild ? 0 : 9,
             1
         );
+
+    public ReconcileCommand Delta(long epoch = 1) => From(ReconcileMode.Delta, epoch: epoch);
 
     public ReconcileCommand Copy(Key? after = null, int documentsPerSecond = 0) =>
         new(
@@ -123,18 +126,24 @@ internal sealed class NodeGroup : INodeDirectory
             1
         );
 
-    public ReconcileCommand Rebuild() =>
-        new(
-            new RouteStamp(SourceShard, 1),
-            TargetShard,
-            HashRange.Full,
-            Delta().Sources,
-            ReconcileMode.Rebuild,
-            null,
-            0,
-            0,
-            1
-        );
+    public ReconcileCommand Rebuild() => From(ReconcileMode.Rebuild);
+
+    /// <summary>Puts what <see cref="DocumentOf"/> makes of these into each source.</summary>
+    public async Task Fill((int Key, int Clock)[][] sources)
+    {
+        for (var i = 0; i < sources.Length; i++)
+        {
+            await Put(Stores[i], SourceShard, sources[i].Select(at => DocumentOf(at.Key, at.Clock)));
+        }
+    }
+
+    /// <summary>A source loses its store, and gets an empty one in its place.</summary>
+    public void MakeAnew(int source)
+    {
+        var drop = new DropCommand(new RouteStamp(SourceShard, 1), SourceShard, Guid.Empty, 0);
+        Stores[source].Drop(drop, CancellationToken.None).GetAwaiter().GetResult();
+        Make(Stores[source], SourceShard, 1);
+    }
 
     /// <summary>The target's store is gone, as after a loss of its disk.</summary>
     public async Task LoseTarget()

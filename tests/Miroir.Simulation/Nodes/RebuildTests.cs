@@ -131,14 +131,7 @@ public sealed class RebuildTests
     private static async Task RebuildOver((int Key, int Clock)[][] sources, double fault)
     {
         var group = new NodeGroup(sources.Length);
-        for (var i = 0; i < sources.Length; i++)
-        {
-            await NodeGroup.Put(
-                group.Stores[i],
-                NodeGroup.SourceShard,
-                sources[i].Select(at => NodeGroup.DocumentOf(at.Key, at.Clock))
-            );
-        }
+        await group.Fill(sources);
 
         await group.LoseTarget();
         group.TargetStore.Plan = new FaultPlan { RefusePut = fault, LosePutReply = fault };

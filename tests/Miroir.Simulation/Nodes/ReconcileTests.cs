@@ -184,14 +184,7 @@ public sealed class ReconcileTests
                 {
                     if (node.Name == "s1" && page == 2)
                     {
-                        var drop = new DropCommand(
-                            new RouteStamp(NodeGroup.SourceShard, 1),
-                            NodeGroup.SourceShard,
-                            Guid.Empty,
-                            0
-                        );
-                        group!.Stores[1].Drop(drop, CancellationToken.None).GetAwaiter().GetResult();
-                        NodeGroup.Make(group.Stores[1], NodeGroup.SourceShard, 1);
+                        group!.MakeAnew(1);
                     }
 
                     return reply;
@@ -384,14 +377,7 @@ public sealed class ReconcileTests
     )
     {
         var group = new NodeGroup(sources.Length);
-        for (var i = 0; i < sources.Length; i++)
-        {
-            await NodeGroup.Put(
-                group.Stores[i],
-                NodeGroup.SourceShard,
-                sources[i].Select(at => NodeGroup.DocumentOf(at.Key, at.Clock))
-            );
-        }
+        await group.Fill(sources);
 
         await NodeGroup.Put(
             group.TargetStore,
