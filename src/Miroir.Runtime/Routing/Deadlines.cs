@@ -66,9 +66,12 @@ internal sealed class Deadlines(TimeProvider time, int timeoutMs)
 
     public long NowMs => (long)time.GetElapsedTime(_origin).TotalMilliseconds;
 
-    public Deadline Start(CancellationToken client)
+    public Deadline Start(CancellationToken client) => Start(timeoutMs, client);
+
+    /// <summary>With another limit in milliseconds than that of a client's operation.</summary>
+    public Deadline Start(int limitMs, CancellationToken client)
     {
-        var deadline = new Deadline(this, NowMs + timeoutMs, client);
+        var deadline = new Deadline(this, NowMs + limitMs, client);
         lock (_lock)
         {
             deadline.Node = _open.AddLast(deadline);

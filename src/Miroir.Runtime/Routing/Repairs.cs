@@ -35,7 +35,7 @@ internal sealed class Repairs(RouterContext context, ShardWriters writers)
         {
             return RepairOutcome.NewNotRepaired($"{context.Options.MaxOpenOperations} operations are open: try later");
         }
-        var deadline = context.Deadlines.Start(cancel);
+        var deadline = context.Deadlines.Start(context.Options.RepairTimeoutMs, cancel);
         try
         {
             var resolved = context.Table.Resolve(index, asked.Key.Hash);

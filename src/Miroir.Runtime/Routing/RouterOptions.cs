@@ -12,6 +12,12 @@ public sealed record RouterOptions
     /// <summary>Milliseconds that one document's write or read may take, waits for routes and queues included.</summary>
     public int OperationTimeoutMs { get; init; } = 10_000;
 
+    /// <summary>
+    /// Milliseconds that one document's repair may take. Who asks for a batch of them waits as long as an operation may
+    /// take: one that can't be made must not leave it without an answer for all.
+    /// </summary>
+    public int RepairTimeoutMs { get; init; } = 5_000;
+
     /// <summary>Milliseconds after which a node's missing answer counts as none, and the put goes out again.</summary>
     public int AttemptTimeoutMs { get; init; } = 2_000;
 
@@ -45,6 +51,7 @@ public sealed record RouterOptions
         ArgumentException.ThrowIfNullOrEmpty(Name);
         ArgumentNullException.ThrowIfNull(Address);
         Positive(OperationTimeoutMs, nameof(OperationTimeoutMs));
+        Positive(RepairTimeoutMs, nameof(RepairTimeoutMs));
         Positive(AttemptTimeoutMs, nameof(AttemptTimeoutMs));
         Positive(ReadPatienceMs, nameof(ReadPatienceMs));
         Positive(MaxOpenOperations, nameof(MaxOpenOperations));

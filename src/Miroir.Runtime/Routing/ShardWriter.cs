@@ -154,9 +154,17 @@ internal sealed class ShardWriter
     /// <summary>Puts a version just given. What is not certain of it is remembered.</summary>
     public async ValueTask<WriteVerdict?> PutNewAsync(Document document, Deadline deadline)
     {
-        var verdict = await PutAsync(document, PutPurpose.NewVersion, deadline);
-        Versions.Decide(document, verdict);
-        return verdict;
+        // As long as nothing is known of it, what was sent may have landed.
+        WriteVerdict? verdict = WriteVerdict.NewUnknown("the put broke off");
+        try
+        {
+            verdict = await PutAsync(document, PutPurpose.NewVersion, deadline);
+            return verdict;
+        }
+        finally
+        {
+            Versions.Decide(document, verdict);
+        }
     }
 
     /// <summary>
@@ -199,9 +207,14 @@ internal sealed class ShardWriter
         _context.Counters.Placed();
         var position = Versions.Next();
         var placed = Change.At(position, document.Entry);
-        var verdict = await PutAsync(document, PutPurpose.PutBack, deadline, placed: placed);
-        Versions.Spend(position);
-        return verdict is WriteVerdict.Acknowledged;
+        try
+        {
+            return await PutAsync(document, PutPurpose.PutBack, deadline, placed: placed) is WriteVerdict.Acknowledged;
+        }
+        finally
+        {
+            Versions.Spend(position);
+        }
     }
 
     /// <summary>Puts a version everywhere that the stage says; null where the term was over before anything was sent.</summary>

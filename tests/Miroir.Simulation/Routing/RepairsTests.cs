@@ -180,6 +180,34 @@ public sealed class RepairsTests
     }
 
     [Test]
+    public async Task OneThatGetsNoPlaceInTheChangeFeedDoesNotHoldTheOthersUp()
+    {
+        var world = new RouterWorld(Nodes);
+        await using var _ = world;
+        await world.MakeAsync(Old, 1, Nodes);
+        // Clients would wait for longer than this test may.
+        var router = await world.StartAsync(
+            "r1",
+            options => options with { OperationTimeoutMs = 600_000, RepairTimeoutMs = 500 }
+        );
+        await world.PublishAsync(Route(Old, 1, Stage.Owned, Nodes, By(router, "r1", 2)));
+        await PlantAsync(world, "n1", DocumentOf("a", 1, false));
+        await PlantAsync(world, "n1", DocumentOf("b", 1, false));
+        foreach (var node in Nodes)
+        {
+            world[node].BeforeLog = (command, cancel) =>
+                command.Changes.Any(change => change.Key.Equals(Key.Of("a")))
+                    ? Task.Delay(Timeout.Infinite, cancel)
+                    : Task.CompletedTask;
+        }
+
+        var outcomes = await RepairAsync(router, "a", "b");
+        Assert.That($"{outcomes[0]}", Does.Contain("no place in the change feed"));
+        Assert.That(outcomes[1], Is.EqualTo(RepairOutcome.NewRepaired(new DocumentVersion(1, 1), 2)));
+        Assert.That(await world.HeldAsync("n2", Old, "a"), Is.Null, "what has no place is not spread");
+    }
+
+    [Test]
     public async Task ARouterThatIsNotTheWriterRepairsNothing()
     {
         var (world, _) = await OwnedAsync();

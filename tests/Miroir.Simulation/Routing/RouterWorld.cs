@@ -60,6 +60,10 @@ internal sealed class TestNode(string name, IEntropy entropy) : INode
     /// <summary>After the store has answered, before the router hears of it.</summary>
     public Func<PutCommand, Task> AfterPut { get; set; } = static _ => Task.CompletedTask;
 
+    /// <summary>Asked before changes reach the store's log without a put.</summary>
+    public Func<LogChangesCommand, CancellationToken, Task> BeforeLog { get; set; } =
+        static (_, _) => Task.CompletedTask;
+
     public async Task<PutReply[]> Put(IReadOnlyList<PutCommand> commands, CancellationToken cancel)
     {
         MustBeUp();
@@ -150,10 +154,11 @@ internal sealed class TestNode(string name, IEntropy entropy) : INode
         return Store.Changes(command, cancel);
     }
 
-    public Task<LogChangesReply> LogChanges(LogChangesCommand command, CancellationToken cancel)
+    public async Task<LogChangesReply> LogChanges(LogChangesCommand command, CancellationToken cancel)
     {
         MustBeUp();
-        return Store.LogChanges(command, cancel);
+        await BeforeLog(command, cancel);
+        return await Store.LogChanges(command, cancel);
     }
 
     public async Task<NodeStatus> Status(CancellationToken cancel)
