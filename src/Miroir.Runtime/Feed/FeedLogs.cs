@@ -11,6 +11,9 @@ namespace Miroir.Runtime.Feed;
 /// </summary>
 internal sealed class FeedLogs(RouterContext context)
 {
+    // Beyond so many it is forgotten which are fenced, and they are fenced again: replicas come and go for ever.
+    private const int MaxFenced = 4_096;
+
     private readonly Lock _lock = new();
 
     // By replica, the route under which the routes that ended in it were fenced there.
@@ -138,6 +141,10 @@ internal sealed class FeedLogs(RouterContext context)
         }
         lock (_lock)
         {
+            if (_fenced.Count >= MaxFenced)
+            {
+                _fenced.Clear();
+            }
             _fenced[replica] = route.Stamp;
         }
         return true;
