@@ -107,12 +107,7 @@ with
 | Ok _ -> exit 0
 | Error problem ->
     eprintfn $"changes.fsx: {problem.Message}"
-
-    exit (
-        match problem with
-        | Unreachable _ -> 3
-        | Refused _ -> 1
-    )
+    exit problem.ExitStatus
 #else
 #load "built.fsx"
 

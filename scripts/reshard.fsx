@@ -73,12 +73,7 @@ match Migration.run plan with
     exit 1
 | Error problem ->
     eprintfn $"reshard.fsx: {problem.Message}"
-
-    exit (
-        match problem with
-        | Unreachable _ -> 3
-        | Refused _ -> 1
-    )
+    exit problem.ExitStatus
 #else
 #load "built.fsx"
 

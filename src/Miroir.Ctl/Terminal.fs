@@ -39,9 +39,6 @@ module Exit =
     [<Literal>]
     let Usage = 2
 
-    [<Literal>]
-    let Unreachable = 3
-
     let refused code message = raise (Failure(Refused, code, message))
 
     /// `argument`: the one that is wrong.
@@ -49,9 +46,12 @@ module Exit =
         raise (Failure(Usage, "wrong_usage", $"{argument}: {message}"))
 
     let ofClient (problem: ClientError) : exn =
-        match problem with
-        | ClientError.Refused(_, code, _) -> Failure(Refused, code, problem.Message)
-        | ClientError.Unreachable _ -> Failure(Unreachable, "unreachable", problem.Message)
+        let code =
+            match problem with
+            | ClientError.Refused(_, code, _) -> code
+            | ClientError.Unreachable _ -> "unreachable"
+
+        Failure(problem.ExitStatus, code, problem.Message)
 
     /// A call's value; what it failed of ends the command.
     let orFail (result: Result<'T, ClientError>) : 'T =

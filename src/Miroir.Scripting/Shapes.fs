@@ -92,6 +92,12 @@ type ClientError =
         | Unreachable(server, why) ->
             $"{server} can't be reached: {why}. Is it running? Name another with --server URL or MIROIR_SERVER"
 
+    /// With which a command or a script ends because of it: 1 refused, 3 no server was reached.
+    member this.ExitStatus =
+        match this with
+        | Refused _ -> 1
+        | Unreachable _ -> 3
+
 /// A struct record has no constructor that the serializer would find by itself.
 type internal LayoutConverter() =
     inherit JsonConverter<LayoutInfo>()
