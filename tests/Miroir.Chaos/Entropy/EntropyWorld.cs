@@ -37,6 +37,7 @@ internal sealed class EntropyWorld : IAsyncDisposable
     private readonly HttpNodeDirectory _nodes = new();
     private readonly Dataset _dataset;
     private MiroirClient? _admin;
+    private FeedWatch? _feed;
 
     public EntropyWorld(string folder, EntropyDrillOptions options)
     {
@@ -67,6 +68,8 @@ internal sealed class EntropyWorld : IAsyncDisposable
 
     public Uri Router => Routers[0];
 
+    public FeedWatch Feed => _feed ?? throw new InvalidOperationException("the router was not started");
+
     private MiroirClient Admin => _admin ?? throw new InvalidOperationException("the coordinator was not started");
 
     public async Task StartAsync()
@@ -80,6 +83,7 @@ internal sealed class EntropyWorld : IAsyncDisposable
             FSharpOption<string>.None,
             TimeSpan.FromSeconds(10)
         );
+        _feed = new FeedWatch(Router, Index);
         await Client.CreateIndexAsync(Router, _dataset.PrimaryKey, Shards, Names.Length);
         await Importer.RunAsync(_http, Router, Index, _dataset, History);
     }
@@ -244,6 +248,7 @@ internal sealed class EntropyWorld : IAsyncDisposable
         await Cluster.DisposeAsync();
         _nodes.Dispose();
         (_admin as IDisposable)?.Dispose();
+        _feed?.Dispose();
         ((IDisposable)History).Dispose();
         _http.Dispose();
         _handler.Dispose();

@@ -15,6 +15,7 @@ internal sealed class FailingDisks(EntropyWorld world, DrillReport report)
 
     public async Task FlippedBodyAsync(string key)
     {
+        await world.Feed.BeginAsync();
         var file = await world.FileAsync("n2", key);
         await world.StopNodeAsync("n2");
         var whole = EntropyWorld.Query(file, BodyOf(key))!;
@@ -41,6 +42,7 @@ internal sealed class FailingDisks(EntropyWorld world, DrillReport report)
                 && healed,
             $"a flipped bit in a body was not healed: {string.Join("; ", scrub.Documents.Select(d => $"{d.Key} {d.Outcome}"))}"
         );
+        await SilentAsync("a flipped bit in a body", 0);
     }
 
     public async Task FlippedDigestAsync(string key)
@@ -68,6 +70,7 @@ internal sealed class FailingDisks(EntropyWorld world, DrillReport report)
                 && again.Shards.Sum(s => s.Compared) == 0,
             "a flipped bit in a digest row was not told apart from a difference, or not put right"
         );
+        await SilentAsync("a flipped bit in a digest row", 0);
     }
 
     /// <summary>
@@ -86,6 +89,8 @@ internal sealed class FailingDisks(EntropyWorld world, DrillReport report)
         await world.Workload.BurstAsync(2_000);
         var purge = await world.PassAsync("run");
         var left = await world.TombstonesAsync();
+        await world.Feed.TakeAsync();
+        var (before, unknownBefore) = (world.Workload.AcknowledgedWrites, world.Client.Unknown);
         await world.StopNodeAsync("n1");
         var dead = EntropyWorld.Query(
             older,
@@ -116,6 +121,11 @@ internal sealed class FailingDisks(EntropyWorld world, DrillReport report)
         );
         report.Demand(alive == 0, "deleted documents came back with an older copy of a file");
         report.Demand(filled && IsInSync(verify), "an older copy of a file was not replaced");
+        await SilentAsync(
+            "an older copy of a file",
+            world.Workload.AcknowledgedWrites - before,
+            world.Client.Unknown - unknownBefore
+        );
     }
 
     /// <summary>A node comes back with nothing at all.</summary>
@@ -131,6 +141,21 @@ internal sealed class FailingDisks(EntropyWorld world, DrillReport report)
             $"a node's directory deleted: its {EntropyWorld.Shards} stores serve again after {clock.ElapsedMilliseconds:N0} ms, with {verify.Shards.Sum(shard => shard.Entries):N0} entries; verify {verify.Divergences.Divergences} divergences"
         );
         report.Demand(filled && IsInSync(verify), "a node that had lost its disk was not filled from the others");
+        await SilentAsync("a node's directory deleted", 0);
+    }
+
+    /// <summary>The change feed told each write of a client since once, and nothing of what was healed.</summary>
+    /// <param name="writes">Acknowledged.</param>
+    /// <param name="unknown">Those that may be there or not.</param>
+    private async Task SilentAsync(string what, long writes, long unknown = 0)
+    {
+        var events = await world.Feed.TakeAsync();
+        var distinct = events.Select(change => change.Id).Distinct().Count();
+        report.Tell($"{what}: {events.Count:N0} events in the change feed, of {writes:N0} writes of clients");
+        report.Demand(
+            events.Count == distinct && distinct >= writes && distinct <= writes + unknown,
+            $"{what}: the change feed gave {events.Count} events, {distinct} of them different, of {writes} writes"
+        );
     }
 
     private static bool IsInSync(Ports.PassView verify) =>
