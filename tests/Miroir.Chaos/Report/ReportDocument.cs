@@ -211,8 +211,9 @@ internal sealed class ReportDocument
             _text.Say(NotRun);
             return;
         }
+        var command = mode == "" ? "explore" : $"explore {mode}";
         _text.Say(
-            $"`{Build} explore {mode}`: {Number(run["states"])} states in {Seconds(run["seconds"])} s; {(Flag(run["isExhausted"]) ? "all of them within the bounds" : "not all configurations to their end")}. Never reached: {List(run["never"])}."
+            $"`{Build} {command}`: {Number(run["states"])} states in {Seconds(run["seconds"])} s; {(Flag(run["isExhausted"]) ? "all of them within the bounds" : "not all configurations to their end")}. Never reached: {List(run["never"])}."
         );
         _text.Table(
             ["configuration", "bounds", "states", "steps", "depth", "s", "end", "broken"],
