@@ -104,12 +104,14 @@ internal sealed class FailingDisks(EntropyWorld world, DrillReport report)
         var clock = Stopwatch.StartNew();
         await world.Workload.BurstAsync(2_000);
         var filled = await FilledAsync(clock, "n1");
+        // What was written after the delta pass had been there, it lacks, as any replica that missed a put.
+        var run = await world.PassAsync("run");
         var verify = await world.PassAsync("verify");
         var alive = await world.AliveAsync("old", Documents);
         var isNamed = await world.HasLoggedAsync("n1", "it is an older copy");
         var isKept = Directory.GetFiles(Path.GetDirectoryName(file)!, Path.GetFileName(file) + ".quarantined-*").Length;
         report.Tell(
-            $"a file replaced by an older copy, with {dead} documents deleted and purged since: {EntropyWorld.Shards - serving} of {EntropyWorld.Shards} stores quarantined, {(isNamed ? "as an older copy" : "not as an older copy")}; all serve again after {clock.ElapsedMilliseconds:N0} ms under writes, verify {verify.Divergences.Divergences} divergences, {alive} documents came back, {isKept} file set aside"
+            $"a file replaced by an older copy, with {dead} documents deleted and purged since: {EntropyWorld.Shards - serving} of {EntropyWorld.Shards} stores quarantined, {(isNamed ? "as an older copy" : "not as an older copy")}; all serve again after {clock.ElapsedMilliseconds:N0} ms under writes, {run.Repaired} of them repaired, then verify {verify.Divergences.Divergences} divergences, {alive} documents came back, {isKept} file set aside"
         );
         report.Demand(
             left == 0 && purge.Shards.Sum(shard => shard.Purged) >= Documents,
