@@ -5,6 +5,6 @@ internal static class ChangeLogs
 {
     /// <summary>Takes a shard's file back to format 2, but for the number.</summary>
     public const string Gone =
-        "DROP TABLE changes; ALTER TABLE counters DROP COLUMN changes; ALTER TABLE counters DROP COLUMN feed_term; "
+        "DROP TABLE changes; DROP TABLE feed_floors; ALTER TABLE counters DROP COLUMN changes; ALTER TABLE counters DROP COLUMN feed_term; "
         + "ALTER TABLE counters DROP COLUMN feed_clock";
 }

@@ -41,6 +41,57 @@ public sealed class SqliteChangeLogTests
     }
 
     [Test]
+    public async Task AFileOfFormatThreeKeepsItsLogAndItsFloor()
+    {
+        await using (var store = Open())
+        {
+            await store.MakeShard(0);
+            await store.PutAll(0, 1, Live("a", 3, "{}"), Live("b", 7, "{}"));
+            var floor = new LogChangesCommand(Stamp(0, 1), Shard(0), [], new DocumentVersion(1, 3), HashRange.Full);
+            Assert.That((await store.LogChanges(floor, default)).IsLogged);
+        }
+
+        using (var file = Database.Open(_folder.File("shards/movies/1-0.db"), new()))
+            file.Execute("DROP TABLE feed_floors; UPDATE meta SET value = '3' WHERE name = 'format'");
+        await using var upgraded = Open();
+        Assert.That((await upgraded.WholeLog(0, 1)).Floor, Is.EqualTo(new DocumentVersion(1, 3)));
+        Assert.That(await Positions(upgraded), Is.EqualTo(new[] { 7 }));
+    }
+
+    [Test]
+    public async Task TheFloorOfAPartOutlivesARestart()
+    {
+        var (low, high) = (new HashRange(0, 1UL << 63), new HashRange(1UL << 63, 0));
+        await using (var store = Open())
+        {
+            await store.MakeShard(0);
+            await store.PutAll(0, 1, Enumerable.Range(0, 40).Select(i => Live($"{i}", 1 + i, "{}")));
+            var floor = new LogChangesCommand(Stamp(0, 1), Shard(0), [], new DocumentVersion(5, 9), high);
+            Assert.That((await store.LogChanges(floor, default)).IsLogged);
+        }
+
+        await using var again = Open();
+        Assert.That(await FloorOf(low), Is.EqualTo(DocumentVersion.Zero));
+        Assert.That(await FloorOf(high), Is.EqualTo(new DocumentVersion(5, 9)));
+        Assert.That(await FloorOf(HashRange.Full), Is.EqualTo(new DocumentVersion(5, 9)));
+
+        async Task<DocumentVersion> FloorOf(HashRange range)
+        {
+            var command = new ChangesCommand(
+                Stamp(0, 1),
+                Shard(0),
+                range,
+                DocumentVersion.Zero,
+                DocumentVersion.Highest,
+                100
+            );
+            var page = ((ChangesReply.Changes)await again.Changes(command, default)).Item;
+            Assert.That(page.Changes.Length, range.Equals(low) ? Is.GreaterThan(5) : Is.Zero);
+            return page.Floor;
+        }
+    }
+
+    [Test]
     public async Task AnUpgradedLogBeginsAboveWhatWasPurged()
     {
         await using (var store = Open())
@@ -66,7 +117,7 @@ public sealed class SqliteChangeLogTests
             await store.MakeShard(0);
             for (var at = 1; at <= 1000; at += 500)
                 await store.PutAll(0, 1, Enumerable.Range(at, 500).Select(clock => Live("a", clock, "{}")));
-            var floor = new LogChangesCommand(Stamp(0, 1), Shard(0), [], new DocumentVersion(1, 990));
+            var floor = new LogChangesCommand(Stamp(0, 1), Shard(0), [], new DocumentVersion(1, 990), HashRange.Full);
             Assert.That((await store.LogChanges(floor, default)).IsLogged);
             Assert.That(await Positions(store), Is.EqualTo(Enumerable.Range(991, 10)));
             for (var clock = 1001; clock <= 1005; clock++)

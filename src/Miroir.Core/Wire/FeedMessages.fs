@@ -47,7 +47,7 @@ type ChangesPage = {
     Changes: Change[]
     /// Nothing up to `Through` is behind this page.
     IsLast: bool
-    /// Changes at this position and below may be gone from this log, as too old.
+    /// Changes of the range at this position and below may be gone from this log, as too old.
     Floor: DocumentVersion
 }
 
@@ -63,9 +63,18 @@ type LogChangesCommand = {
     Stamp: RouteStamp
     Store: ShardId
     Changes: Change[]
-    /// The store's log need not have what is at this position and below; it never sinks. Zero where it says nothing new.
+    /// The store's log need not have what is at this position and below, in `FloorRange`; it never sinks. Zero where it says
+    /// nothing new.
     Floor: DocumentVersion
-}
+    FloorRange: HashRange
+} with
+
+    /// What the floor is said of in a store of this range: everywhere, where it is said of all that the store holds.
+    member this.FloorIn(store: HashRange) =
+        if this.FloorRange.Contains store.Lo && this.FloorRange.Contains store.Last then
+            HashRange.Full
+        else
+            this.FloorRange
 
 type LogChangesReply =
     /// They are in the log, durably (those above its floor).

@@ -13,7 +13,7 @@ internal static class ChangeCarry
 
     /// <summary>
     /// When it returns, the target's log has every change that a source's had in the range when it began, durably, but
-    /// for those below the highest floor of any.
+    /// for those below the highest floor of any, which is the target's in that range from then on.
     /// </summary>
     /// <exception cref="ReconcileEndedException">A source, or the target, does not do its part.</exception>
     public static async Task Run(ReconcileSources sources, ReconcileTarget target)

@@ -95,10 +95,13 @@ internal sealed class ReconcileTarget(
         }
     }
 
-    /// <summary>Returns when the store's change log has these changes (above its floor, which is this one at least), durably.</summary>
+    /// <summary>
+    /// Returns when the store's change log has these changes (above its floor, which in the range is this one at least),
+    /// durably.
+    /// </summary>
     public async Task Log(Change[] changes, DocumentVersion floor)
     {
-        var logged = new LogChangesCommand(command.Stamp, command.Store, changes, floor);
+        var logged = new LogChangesCommand(command.Stamp, command.Store, changes, floor, command.Range);
         for (var attempt = 1; ; attempt++)
         {
             Refusal refusal;

@@ -192,7 +192,10 @@ internal sealed class WriteRun(
                 var stamp = new RouteStamp(_state.Route.Shard, epoch);
                 var reply = placed is null
                     ? (await node.Put([new PutCommand(stamp, replica.Store, document)], deadline.Token))[0]
-                    : await LogAsync(node, new LogChangesCommand(stamp, replica.Store, [placed], DocumentVersion.Zero));
+                    : await LogAsync(
+                        node,
+                        new LogChangesCommand(stamp, replica.Store, [placed], DocumentVersion.Zero, HashRange.Full)
+                    );
                 Count(replica, reply);
                 input = WriteInput.NewReplied(epoch, replica, reply);
             }

@@ -64,8 +64,10 @@ internal static class FeedFrames
             writer.Shard(command.Store);
             writer.Changes(command.Changes);
             writer.Version(command.Floor);
+            writer.Range(command.FloorRange);
         },
-        (ref reader) => new LogChangesCommand(reader.Stamp(), reader.Shard(), reader.Changes(), reader.Version())
+        (ref reader) =>
+            new LogChangesCommand(reader.Stamp(), reader.Shard(), reader.Changes(), reader.Version(), reader.Range())
     );
 
     public static readonly FrameCodec<LogChangesReply> LogChangesReply = Union.Codec(

@@ -7,27 +7,27 @@ internal sealed class MemoryLog
 {
     private readonly SortedSet<Change> changes = new(ByPosition.Instance);
 
-    /// <summary>Nothing at this position or below is in it.</summary>
-    public DocumentVersion Floor { get; private set; } = DocumentVersion.Zero;
+    // Nothing at these positions or below is in it.
+    private FeedFloors floors = FeedFloors.None;
 
     public MemoryLog Copy()
     {
-        var copy = new MemoryLog { Floor = Floor };
+        var copy = new MemoryLog { floors = floors };
         copy.changes.UnionWith(changes);
         return copy;
     }
 
     public void Add(Change change)
     {
-        if (change.Position.CompareTo(Floor) > 0)
+        if (change.Position.CompareTo(floors.At(change.Key.Hash)) > 0)
         {
             changes.Add(change);
         }
     }
 
-    public void Add(LogChangesCommand command, ChangeRetention retention)
+    public void Add(LogChangesCommand command, HashRange store, ChangeRetention retention)
     {
-        Raise(command.Floor);
+        Raise(command.FloorIn(store), command.Floor);
         foreach (var change in command.Changes)
         {
             Add(change);
@@ -41,16 +41,18 @@ internal sealed class MemoryLog
         var oldestClock = retention.OldestClock();
         while (changes.Min is { } first && (changes.Count > retention.MaxChanges || first.Position.Clock < oldestClock))
         {
-            Raise(first.Position);
+            Raise(HashRange.Full, first.Position);
         }
     }
 
     public ChangesPage Page(ChangesCommand command)
     {
+        var floor = floors.Over(command.Range);
+        var after = floor.CompareTo(command.After) > 0 ? floor : command.After;
         var page = new List<Change>();
         foreach (var change in changes)
         {
-            if (change.Position.CompareTo(command.After) <= 0 || !command.Range.Contains(change.Key))
+            if (change.Position.CompareTo(after) <= 0 || !command.Range.Contains(change.Key))
             {
                 continue;
             }
@@ -62,21 +64,22 @@ internal sealed class MemoryLog
 
             if (page.Count >= command.MaxChanges && !change.Position.Equals(page[^1].Position))
             {
-                return new ChangesPage([.. page], false, Floor);
+                return new ChangesPage([.. page], false, floor);
             }
 
             page.Add(change);
         }
 
-        return new ChangesPage([.. page], true, Floor);
+        return new ChangesPage([.. page], true, floor);
     }
 
-    private void Raise(DocumentVersion floor)
+    private void Raise(HashRange range, DocumentVersion floor)
     {
-        if (floor.CompareTo(Floor) > 0)
+        var raised = floors.Raise(range, floor);
+        if (!ReferenceEquals(raised, floors))
         {
-            Floor = floor;
-            changes.RemoveWhere(change => change.Position.CompareTo(floor) <= 0);
+            floors = raised;
+            changes.RemoveWhere(change => range.Contains(change.Key) && change.Position.CompareTo(floor) <= 0);
         }
     }
 

@@ -396,7 +396,7 @@ public sealed class MemoryNodeStore(IEntropy entropy, MemoryDisk? disk = null, C
             return LogChangesReply.NewLogRefused(WrongShard(foreign.Key, command.Store, shard));
         }
 
-        shard.Log.Add(command, retention);
+        shard.Log.Add(command, shard.Range, retention);
         return LogChangesReply.Logged;
     }
 

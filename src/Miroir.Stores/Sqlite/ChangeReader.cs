@@ -7,6 +7,7 @@ namespace Miroir.Stores.Sqlite;
 internal sealed class ChangeReader(Database database)
 {
     private readonly Statement _floor = database.Prepare(ChangeTable.SelectFloor);
+    private readonly Statement _floors = database.Prepare(ChangeTable.SelectFloors);
     private readonly Statement _changes = database.Prepare(
         """
         SELECT term, clock, key, version_term, version_clock, deleted, op FROM changes
@@ -18,7 +19,7 @@ internal sealed class ChangeReader(Database database)
     /// <summary>In a snapshot of the caller's.</summary>
     public ChangesPage Page(ChangesCommand command)
     {
-        var floor = Floor();
+        var floor = Floor(command.Range);
         var after = floor.CompareTo(command.After) > 0 ? floor : command.After;
         _changes
             .Bind(1, after.Term)
@@ -55,17 +56,20 @@ internal sealed class ChangeReader(Database database)
         return new ChangesPage([.. page], true, floor);
     }
 
-    private DocumentVersion Floor()
+    private DocumentVersion Floor(HashRange range)
     {
         try
         {
-            return _floor.Step()
-                ? new DocumentVersion(_floor.Int64(0), _floor.Int64(1))
-                : throw new DamagedFileException($"'{database.File}' has no counters.");
+            if (!_floor.Step())
+                throw new DamagedFileException($"'{database.File}' has no counters.");
+            var ofAll = new DocumentVersion(_floor.Int64(0), _floor.Int64(1));
+            var ofParts = ChangeTable.FloorsOf(_floors).Over(range);
+            return ofParts.CompareTo(ofAll) > 0 ? ofParts : ofAll;
         }
         finally
         {
             _floor.Reset();
+            _floors.Reset();
         }
     }
 }

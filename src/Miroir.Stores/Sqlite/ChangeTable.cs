@@ -9,7 +9,8 @@ namespace Miroir.Stores.Sqlite;
 /// </summary>
 /// <remarks>
 /// Rows at the floor or below may still be there, where a floor was given that is above many of them: they count for
-/// nothing, and go a batch at a time.
+/// nothing, and go a batch at a time. Beside the floor of all there may be higher ones of parts, where logs of several
+/// shards were taken over.
 /// </remarks>
 internal sealed class ChangeTable
 {
@@ -20,6 +21,13 @@ internal sealed class ChangeTable
             version_term INTEGER, version_clock INTEGER, deleted INTEGER NOT NULL, op BLOB NOT NULL,
             PRIMARY KEY(term, clock, hash, key)) WITHOUT ROWID;
         """;
+
+    public const string FloorsDefinition = """
+        CREATE TABLE feed_floors(
+            lo INTEGER PRIMARY KEY, hi INTEGER NOT NULL, term INTEGER NOT NULL, clock INTEGER NOT NULL);
+        """;
+
+    public const string SelectFloors = "SELECT lo, hi, term, clock FROM feed_floors";
 
     /// <summary>Columns of the table of counters.</summary>
     public const string Counters =
@@ -35,6 +43,7 @@ internal sealed class ChangeTable
     private readonly Statement _insert;
     private readonly Statement _oldest;
     private readonly Statement _delete;
+    private readonly Statement _deletePart;
     private readonly Statement _update;
     private readonly Database _database;
     private readonly long[] _leftOut = new long[Enum.GetValues<Origin>().Length];
@@ -51,11 +60,16 @@ internal sealed class ChangeTable
         _insert = database.Prepare("INSERT INTO changes VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT DO NOTHING");
         _oldest = database.Prepare("SELECT term, clock FROM changes ORDER BY term, clock, hash, key LIMIT ?1");
         _delete = database.Prepare("DELETE FROM changes WHERE (term, clock) <= (?1, ?2)");
+        _deletePart = database.Prepare(
+            "DELETE FROM changes WHERE (term, clock) <= (?1, ?2) AND hash BETWEEN ?3 AND ?4"
+        );
         _update = database.Prepare("UPDATE counters SET changes = ?1, feed_term = ?2, feed_clock = ?3 WHERE id = 1");
         using var row = database.Prepare(SelectFloor);
         if (!row.Step())
             throw new DamagedFileException($"'{database.File}' has no counters.");
-        _state = _committed = new State(row.Int64(2), new DocumentVersion(row.Int64(0), row.Int64(1)));
+        using var floors = database.Prepare(SelectFloors);
+        var floor = new DocumentVersion(row.Int64(0), row.Int64(1));
+        _state = _committed = new State(row.Int64(2), floor, FloorsOf(floors));
     }
 
     /// <summary>Whether puts are logged.</summary>
@@ -80,6 +94,20 @@ internal sealed class ChangeTable
         set.Bind(1, floor.Term).Bind(2, floor.Clock).Execute();
     }
 
+    /// <summary>The floors of parts, as <see cref="SelectFloors"/> gives them.</summary>
+    public static FeedFloors FloorsOf(Statement floors)
+    {
+        var parts = new List<FeedFloor>();
+        while (floors.Step())
+        {
+            // Ranges end before a hash, so the end of all is stored as the first one.
+            var range = new HashRange(ShardSchema.FromStored(floors.Int64(0)), ShardSchema.FromStored(floors.Int64(1)));
+            parts.Add(new FeedFloor(range, new DocumentVersion(floors.Int64(2), floors.Int64(3))));
+        }
+
+        return parts.Count == 0 ? FeedFloors.None : FeedFloors.Of(parts);
+    }
+
     /// <summary>A put that was taken, whether it was applied or superseded.</summary>
     public void AddPut(Entry entry)
     {
@@ -90,7 +118,10 @@ internal sealed class ChangeTable
     /// <summary>False: it is there already, or would not be above the floor.</summary>
     public bool Add(Change change)
     {
-        if (change.Position.CompareTo(_state.Floor) <= 0)
+        if (
+            change.Position.CompareTo(_state.Floor) <= 0
+            || change.Position.CompareTo(_state.Floors.At(change.Key.Hash)) <= 0
+        )
             return false;
         Span<byte> operation = stackalloc byte[16];
         change.OperationId.TryWriteBytes(operation, bigEndian: true, out _);
@@ -113,11 +144,35 @@ internal sealed class ChangeTable
         return true;
     }
 
-    /// <summary>The floor never sinks.</summary>
-    public void Raise(DocumentVersion floor)
+    /// <summary>No floor sinks.</summary>
+    public void Raise(HashRange range, DocumentVersion floor)
+    {
+        if (range.Equals(HashRange.Full))
+            Raise(floor);
+        else if (floor.CompareTo(_state.Floor) > 0)
+            RaisePart(range, floor);
+    }
+
+    private void Raise(DocumentVersion floor)
     {
         if (floor.CompareTo(_state.Floor) > 0)
-            _state = _state with { Floor = floor };
+            _state = _state with { Floor = floor, Floors = _state.Floors.Above(floor) };
+    }
+
+    private void RaisePart(HashRange range, DocumentVersion floor)
+    {
+        var raised = _state.Floors.Raise(range, floor);
+        if (ReferenceEquals(raised, _state.Floors))
+            return;
+        // At once: they do not stand at the beginning of the log, where trimming would find them. There are only those
+        // that another replica of the same shard has kept for longer.
+        _deletePart
+            .Bind(1, floor.Term)
+            .Bind(2, floor.Clock)
+            .Bind(3, ShardSchema.ToStored(range.Lo))
+            .Bind(4, ShardSchema.ToStored(range.Last))
+            .Execute();
+        _state = _state with { Changes = _state.Changes - _database.Changes, Floors = raised };
     }
 
     /// <summary>Into the transaction, when it ends: what is too old or too much goes, and the counters are written.</summary>
@@ -126,6 +181,21 @@ internal sealed class ChangeTable
         Trim();
         if (_state != _committed)
             _update.Bind(1, _state.Changes).Bind(2, _state.Floor.Term).Bind(3, _state.Floor.Clock).Execute();
+        if (!ReferenceEquals(_state.Floors, _committed.Floors))
+            WriteFloors();
+    }
+
+    private void WriteFloors()
+    {
+        _database.Execute("DELETE FROM feed_floors");
+        using var insert = _database.Prepare("INSERT INTO feed_floors VALUES(?1, ?2, ?3, ?4)");
+        foreach (var part in _state.Floors.Parts)
+            insert
+                .Bind(1, ShardSchema.ToStored(part.Range.Lo))
+                .Bind(2, ShardSchema.ToStored(part.Range.Hi))
+                .Bind(3, part.Floor.Term)
+                .Bind(4, part.Floor.Clock)
+                .Execute();
     }
 
     /// <summary>The transaction is on the disk.</summary>
@@ -173,5 +243,5 @@ internal sealed class ChangeTable
         Raise(gone);
     }
 
-    private readonly record struct State(long Changes, DocumentVersion Floor);
+    private readonly record struct State(long Changes, DocumentVersion Floor, FeedFloors Floors);
 }

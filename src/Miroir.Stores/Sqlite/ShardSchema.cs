@@ -12,7 +12,7 @@ namespace Miroir.Stores.Sqlite;
 internal static class ShardSchema
 {
     /// <summary>Grows when a build that knows only the older form would read the file wrongly.</summary>
-    public const long Format = 3;
+    public const long Format = 4;
 
     private const string Tables = $"""
         CREATE TABLE entries(
@@ -29,6 +29,7 @@ internal static class ShardSchema
             FROM entries LEFT JOIN bodies ON bodies.id = entries.body;
         {LeafTable.Definition}
         {ChangeTable.Definition}
+        {ChangeTable.FloorsDefinition}
         INSERT INTO counters(id, documents, tombstones, body_bytes) VALUES(1, 0, 0, 0);
         """;
 
@@ -91,7 +92,7 @@ internal static class ShardSchema
 
     /// <summary>
     /// Brings a file of an older format to this one, in one transaction. Format 1 had no leaf digests, format 2 no change
-    /// log.
+    /// log, format 3 one floor for all of it.
     /// </summary>
     public static void Upgrade(Database database)
     {
@@ -103,7 +104,9 @@ internal static class ShardSchema
         {
             if (format < 2)
                 LeafTable.Build(database);
-            ChangeTable.Build(database, Floor(database));
+            if (format < 3)
+                ChangeTable.Build(database, Floor(database));
+            database.Execute(ChangeTable.FloorsDefinition);
             SetMeta(database, "format", FormattableString.Invariant($"{Format}"));
             database.Commit();
         }

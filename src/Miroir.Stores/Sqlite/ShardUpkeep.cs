@@ -154,7 +154,7 @@ internal sealed class ShardUpkeep(ShardFiles files, Func<ShardFile, ShardPump> p
                     writer =>
                         StaleOr(() =>
                         {
-                            writer.Log(command.Changes.AsSpan(from..to), command.Floor);
+                            writer.Log(command.Changes.AsSpan(from..to), command.FloorIn(range), command.Floor);
                             return LogChangesReply.Logged;
                         }),
                     LogChangesReply.LogNotServing,

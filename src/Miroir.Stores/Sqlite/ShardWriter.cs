@@ -148,9 +148,9 @@ internal sealed class ShardWriter : IDisposable
     }
 
     /// <summary>See <see cref="LogChangesCommand"/>.</summary>
-    public void Log(ReadOnlySpan<Change> changes, DocumentVersion floor)
+    public void Log(ReadOnlySpan<Change> changes, HashRange floorRange, DocumentVersion floor)
     {
-        _log.Raise(floor);
+        _log.Raise(floorRange, floor);
         foreach (var change in changes)
             _log.Add(change);
     }

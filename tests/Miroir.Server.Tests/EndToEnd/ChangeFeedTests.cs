@@ -110,6 +110,42 @@ public sealed class ChangeFeedTests
         Assert.That(Keys(await Page($"?cursor={now}")), Is.EqualTo((string[])["105"]));
     }
 
+    /// <summary>
+    /// Positions are in order within a shard only: what a shard of a high term has let go of must not count for one of a
+    /// low term that is merged with it.
+    /// </summary>
+    [Test]
+    public async Task ACursorOutlivesTheMergeOfShardsOfUnlikeTerms()
+    {
+        var clock = new AdvancedTime();
+        var retention = new ChangeRetention { Time = TimeSpan.FromHours(1), Clock = clock };
+        await StartAsync(
+            2,
+            2,
+            new SqliteNodeStoreOptions { Changes = retention },
+            new CoordinatorOptions { AntiEntropy = new EntropyOptions { Enabled = false } }
+        );
+        await cluster.FillAsync("docs", 0, 60);
+        // To purge the tombstone, its shard's writer gets new terms.
+        await cluster.TaskAsync("DELETE", "/indexes/docs/documents/0");
+        var run = await Ctl.RunAsync(cluster.Address, "", "anti-entropy", "run", "--index", "docs");
+        Assert.That(run.Exit, Is.Zero, run.Errors);
+        await cluster.FillAsync("docs", 60, 60);
+        // An hour later each shard lets go of what it has, up to its last term.
+        clock.Ahead = retention.Time;
+        await cluster.FillAsync("docs", 120, 60);
+        clock.Ahead = TimeSpan.Zero;
+        var cursor = Cursor(await Page("?from=now"));
+        await cluster.FillAsync("docs", 180, 10);
+        await cluster.DoAsync("POST", "/_miroir/reshards", """{"index":"docs","newShards":1,"throttle":0}""");
+        await cluster.MigrationAsync("docs", view => view.GetProperty("readyForCutover").GetBoolean());
+        await cluster.DoAsync("POST", "/_miroir/reshards/latest/cutover?index=docs");
+        await cluster.MigrationAsync("docs", view => view.GetProperty("status").GetString() == "Complete");
+        await cluster.FillAsync("docs", 190, 1);
+        var keys = Keys(await Page($"?cursor={cursor}"));
+        Assert.That(keys.Select(int.Parse).Distinct().Order(), Is.EqualTo(Enumerable.Range(180, 11)));
+    }
+
     [Test]
     public async Task ACursorOfAnotherIndexOrOfOneThatWasDeletedIsRefused()
     {
@@ -179,5 +215,12 @@ public sealed class ChangeFeedTests
             "each write once, in both together"
         );
         Assert.That(followed.Errors, Does.StartWith("Cursor: "));
+    }
+
+    private sealed class AdvancedTime : TimeProvider
+    {
+        public TimeSpan Ahead { get; set; }
+
+        public override DateTimeOffset GetUtcNow() => System.GetUtcNow() + Ahead;
     }
 }

@@ -53,7 +53,7 @@ public sealed class NodeFeedTests
         await Node.Put([Put("a", 1, Origin.Client), Put("b", 2, Origin.Migration), Put("c", 3, Origin.Client)], cancel);
         var anew = Change.At(new DocumentVersion(2, 1), Put("b", 2, Origin.Migration).Document.Entry);
         var logged = await Node.LogChanges(
-            new LogChangesCommand(Stamp, Shard, [anew], new DocumentVersion(1, 1)),
+            new LogChangesCommand(Stamp, Shard, [anew], new DocumentVersion(1, 1), HashRange.Full),
             cancel
         );
         Assert.That(logged.IsLogged, $"{logged}");

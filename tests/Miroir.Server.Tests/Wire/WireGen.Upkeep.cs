@@ -153,7 +153,8 @@ internal static partial class WireGen
         from store in Shard
         from changes in Change.ArrayOf()
         from floor in Version
-        select new LogChangesCommand(stamp, store, changes, floor);
+        from range in Range
+        select new LogChangesCommand(stamp, store, changes, floor, range);
 
     public static readonly Gen<LogChangesReply> LogChangesReply = Gen.OneOf(
         Gen.Elements(Core.LogChangesReply.Logged, Core.LogChangesReply.LogNotServing),

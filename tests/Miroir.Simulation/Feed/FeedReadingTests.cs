@@ -154,7 +154,7 @@ public sealed class FeedReadingTests
         {
             await world[node]
                 .LogChanges(
-                    new LogChangesCommand(new RouteStamp(Old, 1), Old, [], second.Version),
+                    new LogChangesCommand(new RouteStamp(Old, 1), Old, [], second.Version, HashRange.Full),
                     CancellationToken.None
                 );
         }

@@ -2,6 +2,7 @@ using FsCheck;
 using FsCheck.Fluent;
 using Miroir.Core;
 using Miroir.Ports;
+using Miroir.Runtime.Nodes;
 using Miroir.Stores.Memory;
 using NUnit.Framework;
 
@@ -65,13 +66,52 @@ public sealed class ChangeCarryTests
             NodeGroup.DocumentOf(2, 25)
         );
         var floor = new DocumentVersion(2, 3);
-        var raise = new LogChangesCommand(new RouteStamp(NodeGroup.SourceShard, 1), NodeGroup.SourceShard, [], floor);
+        var raise = new LogChangesCommand(
+            new RouteStamp(NodeGroup.SourceShard, 1),
+            NodeGroup.SourceShard,
+            [],
+            floor,
+            HashRange.Full
+        );
         Assert.That((await group.Stores[1].LogChanges(raise, CancellationToken.None)).IsLogged);
 
         await group.Complete(group.Delta());
         var carried = await LogOf(group.TargetStore, NodeGroup.TargetShard);
         Assert.That(carried.Floor, Is.EqualTo(floor));
         Assert.That(carried.Changes.Select(change => change.Key.Text), Has.Member("k2"));
+    }
+
+    /// <summary>Positions are in order within a shard only: the floor of one, in a high term, takes nothing of another's.</summary>
+    [Test]
+    public async Task TheFloorOfOneShardTakesNothingOfAnothers()
+    {
+        var (low, high) = (new HashRange(0, 1UL << 63), new HashRange(1UL << 63, 0));
+        var group = new NodeGroup(2);
+        var documents = Enumerable.Range(0, 100).Select(key => NodeGroup.DocumentOf(key, 1)).ToArray();
+        await NodeGroup.Put(group.Stores[1], NodeGroup.SourceShard, documents);
+        var floor = new DocumentVersion(7, 3);
+        var raise = new LogChangesCommand(
+            new RouteStamp(NodeGroup.SourceShard, 1),
+            NodeGroup.SourceShard,
+            [],
+            floor,
+            HashRange.Full
+        );
+        Assert.That((await group.Stores[0].LogChanges(raise, CancellationToken.None)).IsLogged);
+
+        foreach (var (range, source) in new[] { (low, 0), (high, 1) })
+        {
+            var command = group.From(ReconcileMode.Delta, range);
+            await group.Complete(command.From(null, [command.Sources[source]]));
+        }
+
+        Assert.That((await LogOf(group.TargetStore, NodeGroup.TargetShard, low)).Floor, Is.EqualTo(floor));
+        var carried = await LogOf(group.TargetStore, NodeGroup.TargetShard, high);
+        Assert.That(carried.Floor, Is.EqualTo(DocumentVersion.Zero));
+        Assert.That(
+            carried.Changes.Select(change => change.Key.Text),
+            Is.EquivalentTo(documents.Where(d => high.Contains(d.Key)).Select(d => d.Key.Text))
+        );
     }
 
     [Test]
@@ -116,14 +156,14 @@ public sealed class ChangeCarryTests
 
     private static string Line(Change change) => $"{change} {change.OperationId}";
 
-    private static async Task<ChangesPage> LogOf(INodeStore store, ShardId id)
+    private static async Task<ChangesPage> LogOf(INodeStore store, ShardId id, HashRange? range = null)
     {
         // Under a route of its own, so that looking raises no barrier of theirs.
         var stamp = new RouteStamp(new ShardId("inspection", 1, 0), 1);
         var asked = new ChangesCommand(
             stamp,
             id,
-            HashRange.Full,
+            range ?? HashRange.Full,
             DocumentVersion.Zero,
             DocumentVersion.Highest,
             int.MaxValue

@@ -7,33 +7,36 @@ internal sealed class ReferenceLog
 {
     private readonly Dictionary<(DocumentVersion Position, string Key), Change> changes = [];
 
-    public DocumentVersion Floor { get; private set; } = DocumentVersion.Zero;
+    private readonly List<(HashRange Range, DocumentVersion Floor)> floors = [];
+
+    /// <summary>The highest floor of any part of a range.</summary>
+    public DocumentVersion FloorOf(HashRange range) =>
+        floors
+            .Where(floor => floor.Range.Intersect(range).IsValueSome)
+            .Select(floor => floor.Floor)
+            .Append(DocumentVersion.Zero)
+            .Max();
 
     /// <summary>The lowest positions go where there are more than that many.</summary>
     public void Add(Change change, long maxChanges)
     {
-        if (change.Position.CompareTo(Floor) > 0)
+        if (!floors.Any(floor => IsGone(change, floor.Range, floor.Floor)))
         {
             changes.TryAdd((change.Position, ReferenceStore.NameOf(change.Key)), change);
         }
 
         while (changes.Count > maxChanges)
         {
-            Raise(changes.Keys.Min(at => at.Position));
+            Raise(HashRange.Full, changes.Keys.Min(at => at.Position));
         }
     }
 
-    public void Raise(DocumentVersion floor)
+    public void Raise(HashRange range, DocumentVersion floor)
     {
-        if (floor.CompareTo(Floor) <= 0)
+        floors.Add((range, floor));
+        foreach (var (at, _) in changes.Where(change => IsGone(change.Value, range, floor)).ToArray())
         {
-            return;
-        }
-
-        Floor = floor;
-        foreach (var gone in changes.Keys.Where(at => at.Position.CompareTo(floor) <= 0).ToArray())
-        {
-            changes.Remove(gone);
+            changes.Remove(at);
         }
     }
 
@@ -41,9 +44,14 @@ internal sealed class ReferenceLog
     public Change[] Slice(HashRange range, DocumentVersion after, DocumentVersion through) =>
         changes
             .Values.Where(change => change.Position.CompareTo(after) > 0 && change.Position.CompareTo(through) <= 0)
+            // A page is above the highest floor of its range.
+            .Where(change => change.Position.CompareTo(FloorOf(range)) > 0)
             .Where(change => range.Contains(change.Key))
             .OrderBy(change => change.Position)
             .ThenBy(change => change.Key.Hash)
             .ThenBy(change => ReferenceStore.NameOf(change.Key), StringComparer.Ordinal)
             .ToArray();
+
+    private static bool IsGone(Change change, HashRange range, DocumentVersion floor) =>
+        range.Contains(change.Key) && change.Position.CompareTo(floor) <= 0;
 }

@@ -70,17 +70,18 @@ internal abstract record StoreOperation
     public sealed record Changes(int Route, int Epoch, int Store, int Range, int After, int Through, int MaxChanges)
         : StoreOperation;
 
-    /// <summary>A batch: (key, version, position) each; and the floor, -1: none.</summary>
+    /// <summary>A batch: (key, version, position) each; and the floor of a range, -1: none.</summary>
     public sealed record LogChanges(
         int Route,
         int Epoch,
         int Store,
         (int Key, int Version, int Position)[] Batch,
-        int Floor
+        int Floor,
+        int Range
     ) : StoreOperation
     {
         public override string ToString() =>
-            $"log {Route}@{Epoch} in {Store}: {string.Join(' ', Batch)}, floor {Floor}";
+            $"log {Route}@{Epoch} in {Store}: {string.Join(' ', Batch)}, floor {Floor} of {Range}";
     }
 
     public sealed record BeginFill(int Route, int Epoch, int Store) : StoreOperation;
@@ -242,8 +243,9 @@ internal static class StoreOperations
                 from position in Upto(16)
                 select (key, version, position)
             ).ArrayOf(size)
-            from floor in Gen.Frequency((3, Gen.Constant(-1)), (1, Upto(16)))
-            select (StoreOperation)new StoreOperation.LogChanges(route, epoch, store, batch, floor)
+            from floor in Gen.Frequency((3, Gen.Constant(-1)), (2, Upto(16)))
+            from range in Upto(8)
+            select (StoreOperation)new StoreOperation.LogChanges(route, epoch, store, batch, floor, range)
         ),
         (
             2,

@@ -197,7 +197,7 @@ internal sealed class NodeScript(DiskLog log, int seed, Synchronous synchronous 
         log.Note(new NodeNote.LogBegun(number, shard, change));
         var stamp = Stamp(shard, _epochs[shard]);
         var reply = await _store.LogChanges(
-            new LogChangesCommand(stamp, Shard(shard), [change], DocumentVersion.Zero),
+            new LogChangesCommand(stamp, Shard(shard), [change], DocumentVersion.Zero, HashRange.Full),
             CancellationToken.None
         );
         log.Note(new NodeNote.LogDone(number, reply.IsLogged));
