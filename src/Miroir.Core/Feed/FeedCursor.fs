@@ -5,12 +5,6 @@ open System.Buffers.Binary
 open System.Buffers.Text
 open System.Text
 
-[<Struct>]
-type FeedPiece = {
-    Range: HashRange
-    Position: DocumentVersion
-}
-
 /// Numbers of few bits in few bytes: seven bits a byte, the low ones first.
 module private Varint =
 
@@ -46,23 +40,6 @@ type FeedCursor private (index: string, createdAtUnixMs: int64, pieces: FeedPiec
 
     // Each piece may have its own shard, and each boundary one more beside it.
     static let mostPieces = 2UL * uint64 Layout.MaxShards
-
-    static let joined (pieces: ResizeArray<FeedPiece>) =
-        let all = ResizeArray<FeedPiece>(pieces.Count)
-
-        for piece in pieces do
-            if all.Count > 0 && all[all.Count - 1].Position = piece.Position then
-                all[all.Count - 1] <- {
-                    Range = {
-                        Lo = all[all.Count - 1].Range.Lo
-                        Hi = piece.Range.Hi
-                    }
-                    Position = piece.Position
-                }
-            else
-                all.Add piece
-
-        all.ToArray()
 
     static let parsed (bytes: byte[]) : FeedCursor voption =
         let mutable at = 1
@@ -123,23 +100,14 @@ type FeedCursor private (index: string, createdAtUnixMs: int64, pieces: FeedPiec
                             Position = positions[i]
                         }
 
-                    ValueSome(FeedCursor(index, createdAtUnixMs, joined pieces))
+                    ValueSome(FeedCursor(index, createdAtUnixMs, FeedPieces.joined pieces))
 
     member _.Index = index
     member _.CreatedAtUnixMs = createdAtUnixMs
     member _.Pieces = pieces
 
     static member At(index: string, createdAtUnixMs: int64, position: DocumentVersion) =
-        FeedCursor(
-            index,
-            createdAtUnixMs,
-            [|
-                {
-                    Range = HashRange.Full
-                    Position = position
-                }
-            |]
-        )
+        FeedCursor(index, createdAtUnixMs, FeedPieces.everywhere position)
 
     member _.Within(range: HashRange) : FeedPiece[] = [|
         for piece in pieces do
@@ -149,27 +117,7 @@ type FeedCursor private (index: string, createdAtUnixMs: int64, pieces: FeedPiec
     |]
 
     member _.Advance(range: HashRange, position: DocumentVersion) : FeedCursor =
-        let all = ResizeArray<FeedPiece>(pieces.Length + 2)
-
-        for piece in pieces do
-            match piece.Range.Intersect range with
-            | ValueNone -> all.Add piece
-            | ValueSome part ->
-                if piece.Range.Lo < part.Lo then
-                    all.Add {
-                        piece with
-                            Range = { Lo = piece.Range.Lo; Hi = part.Lo }
-                    }
-
-                all.Add { Range = part; Position = position }
-
-                if part.Last < piece.Range.Last then
-                    all.Add {
-                        piece with
-                            Range = { Lo = part.Hi; Hi = piece.Range.Hi }
-                    }
-
-        FeedCursor(index, createdAtUnixMs, joined all)
+        FeedCursor(index, createdAtUnixMs, FeedPieces.change range (fun _ -> position) pieces)
 
     member _.Format() : string =
         let bytes = ResizeArray<byte>()

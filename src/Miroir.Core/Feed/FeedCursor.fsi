@@ -1,13 +1,5 @@
 namespace Miroir.Core
 
-/// How far a reader of a change feed is in one part of the hash space.
-[<Struct>]
-type FeedPiece = {
-    Range: HashRange
-    /// It has everything up to and with this position. Zero: nothing, it begins with the oldest that is retained.
-    Position: DocumentVersion
-}
-
 /// How far a reader of an index's change feed is: a position for each part of the hash space. Parts, not shards, so
 /// that it outlives every cut of the index. Immutable.
 [<Sealed>]

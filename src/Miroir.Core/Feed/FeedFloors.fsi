@@ -11,8 +11,6 @@ type FeedFloor = {
 /// floor of one says nothing of another's changes, however high its term. Immutable; no floor sinks.
 [<Sealed>]
 type FeedFloors =
-    interface System.IEquatable<FeedFloors>
-
     /// Zero everywhere.
     static member None: FeedFloors
 
