@@ -9,6 +9,8 @@ namespace Miroir.Runtime.Routing;
 /// </summary>
 internal sealed class ShardWriter
 {
+    private static readonly WriteVerdict _brokenOff = WriteVerdict.NewUnknown("the put broke off");
+
     private readonly RouterContext _context;
     private readonly Lock _lock = new();
     private readonly HashSet<WriteRun> _runs = [];
@@ -155,7 +157,7 @@ internal sealed class ShardWriter
     public async ValueTask<WriteVerdict?> PutNewAsync(Document document, Deadline deadline)
     {
         // As long as nothing is known of it, what was sent may have landed.
-        WriteVerdict? verdict = WriteVerdict.NewUnknown("the put broke off");
+        WriteVerdict? verdict = _brokenOff;
         try
         {
             verdict = await PutAsync(document, PutPurpose.NewVersion, deadline);
