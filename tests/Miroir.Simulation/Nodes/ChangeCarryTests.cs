@@ -66,14 +66,7 @@ public sealed class ChangeCarryTests
             NodeGroup.DocumentOf(2, 25)
         );
         var floor = new DocumentVersion(2, 3);
-        var raise = new LogChangesCommand(
-            new RouteStamp(NodeGroup.SourceShard, 1),
-            NodeGroup.SourceShard,
-            [],
-            floor,
-            HashRange.Full
-        );
-        Assert.That((await group.Stores[1].LogChanges(raise, CancellationToken.None)).IsLogged);
+        await RaiseFloor(group.Stores[1], floor);
 
         await group.Complete(group.Delta());
         var carried = await LogOf(group.TargetStore, NodeGroup.TargetShard);
@@ -90,14 +83,7 @@ public sealed class ChangeCarryTests
         var documents = Enumerable.Range(0, 100).Select(key => NodeGroup.DocumentOf(key, 1)).ToArray();
         await NodeGroup.Put(group.Stores[1], NodeGroup.SourceShard, documents);
         var floor = new DocumentVersion(7, 3);
-        var raise = new LogChangesCommand(
-            new RouteStamp(NodeGroup.SourceShard, 1),
-            NodeGroup.SourceShard,
-            [],
-            floor,
-            HashRange.Full
-        );
-        Assert.That((await group.Stores[0].LogChanges(raise, CancellationToken.None)).IsLogged);
+        await RaiseFloor(group.Stores[0], floor);
 
         foreach (var (range, source) in new[] { (low, 0), (high, 1) })
         {
@@ -152,6 +138,13 @@ public sealed class ChangeCarryTests
         Assert.That(carried.Select(Line), Is.EquivalentTo(expected));
         Assert.That(carried.Select(change => change.Position), Is.Ordered);
         return true;
+    }
+
+    private static async Task RaiseFloor(INodeStore store, DocumentVersion floor)
+    {
+        var (shard, stamp) = (NodeGroup.SourceShard, new RouteStamp(NodeGroup.SourceShard, 1));
+        var raise = new LogChangesCommand(stamp, shard, [], floor, HashRange.Full);
+        Assert.That((await store.LogChanges(raise, CancellationToken.None)).IsLogged);
     }
 
     private static string Line(Change change) => $"{change} {change.OperationId}";
